@@ -1,0 +1,8 @@
+/**
+ * asyncio's Streams and Event Loop for Deno.
+ *
+ * @module
+ */
+export * from "./net/protocols.ts";
+export * from "./net/transports.ts";
+export * from "./event_loop.ts";

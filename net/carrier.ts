@@ -1,0 +1,49 @@
+/**
+ * The one shape everything that carries bytes has: TCP, Unix, TLS, memory,
+ * pipes and child processes. A `Deno.Conn` is one as it stands.
+ *
+ * @module
+ */
+
+/**
+ * A duplex byte carrier, the narrow part of `Deno.Conn` that buffering, flow
+ * control and closing are written on.
+ *
+ * At most one `read` and one `write` are under way at a time.
+ */
+export interface Carrier {
+  /** The address of this end. */
+  readonly localAddr: Deno.Addr;
+  /** The address of the other end. */
+  readonly remoteAddr: Deno.Addr;
+  /**
+   * Waits for at least one byte and stores what came at the start of `buffer`.
+   *
+   * @param buffer Where the bytes go; it must not be empty.
+   * @returns How many bytes came, or `null` when the peer has said it sends no more.
+   */
+  read(buffer: Uint8Array): Promise<number | null>;
+  /**
+   * Sends a part of `data`, as much as the other end takes now.
+   *
+   * @param data The bytes; they must not change until the promise settles.
+   * @returns How many bytes were taken, at least one.
+   */
+  write(data: Uint8Array): Promise<number>;
+  /** Says that no more bytes come from this end; reading goes on. */
+  closeWrite(): Promise<void>;
+  /** Frees the resource now; pending reads and writes are rejected. */
+  close(): void;
+  /**
+   * Says goodbye before {@linkcode close} (the `close_notify` of TLS), after the
+   * last write. It always ends: what it waits for has a time limit of its own.
+   */
+  goodbye?(): Promise<void>;
+  /** `false` where {@linkcode closeWrite} can't be had, as over TLS; absent means `true`. */
+  readonly canCloseWrite?: boolean;
+  /**
+   * What this carrier knows beyond its addresses, under asyncio's names
+   * (`sslcontext`, `peercert`, `cipher`, …).
+   */
+  readonly extraInfo?: Readonly<Record<string, unknown>>;
+}

@@ -1,0 +1,131 @@
+/**
+ * The transports a protocol is handed: asyncio's transport classes as the
+ * contracts that every transport here fulfils.
+ *
+ * @module
+ */
+import type { BaseProtocol } from "./protocols.ts";
+
+/** The types of the values that {@linkcode BaseTransport.getExtraInfo} gives under asyncio's names. */
+export interface ExtraInfo {
+  /** The address of the other end. */
+  peername: Deno.Addr;
+  /** The address of this end. */
+  sockname: Deno.Addr;
+  /** The `Deno.Conn`, `Deno.Listener` or other object that carries the bytes. */
+  socket: unknown;
+  /** The TLS context in use. */
+  sslcontext: unknown;
+  /** The TLS engine's own object. */
+  ssl_object: unknown;
+  /** The peer's certificate. */
+  peercert: unknown;
+  /** Name, protocol version and secret bits of the cipher in use. */
+  cipher: readonly [name: string, protocol: string, bits: number | null];
+  /** The compression in use: none, as in every TLS of today. */
+  compression: null;
+  /** The protocol chosen by ALPN. */
+  alpn_protocol: string;
+  /** The pipe object of a pipe transport. */
+  pipe: unknown;
+  /** The child process of a subprocess transport. */
+  subprocess: unknown;
+}
+
+/** What every transport can do. */
+export abstract class BaseTransport {
+  /** Closes the transport after what was written has been sent; it returns at once. */
+  abstract close(): void;
+  /** Tells whether the transport is closing or closed. */
+  abstract isClosing(): boolean;
+  /**
+   * Tells what is known of the transport, under asyncio's names.
+   *
+   * @param name The name, such as `"peername"`.
+   * @param defaultValue What to return where nothing is known under that name.
+   */
+  abstract getExtraInfo<K extends keyof ExtraInfo>(name: K): ExtraInfo[K] | null;
+  abstract getExtraInfo<K extends keyof ExtraInfo, D>(name: K, defaultValue: D): ExtraInfo[K] | D;
+  abstract getExtraInfo(name: string, defaultValue?: unknown): unknown;
+  /** The protocol in use. */
+  abstract getProtocol(): BaseProtocol;
+  /** Hands the transport over to another protocol. */
+  abstract setProtocol(protocol: BaseProtocol): void;
+}
+
+/** A transport that receives. */
+export abstract class ReadTransport extends BaseTransport {
+  /** Tells whether the transport receives: neither paused nor closing. */
+  abstract isReading(): boolean;
+  /** Stops receiving until {@linkcode resumeReading}; it may be called twice. */
+  abstract pauseReading(): void;
+  /** Receives again; it may be called twice. */
+  abstract resumeReading(): void;
+}
+
+/** The two marks, in bytes, between which a full write buffer has to drain. */
+export interface WriteBufferLimits {
+  /** Above this many buffered bytes `pauseWriting` is called. */
+  high?: number | undefined;
+  /** At this many buffered bytes or fewer `resumeWriting` is called. */
+  low?: number | undefined;
+}
+
+/** A transport that sends. */
+export abstract class WriteTransport extends BaseTransport {
+  /** Buffers `data` and sends it soon; strings go as UTF-8. The data may be reused at once. */
+  abstract write(data: Uint8Array | string): void;
+  /** Buffers each piece in turn. */
+  abstract writeLines(lines: Iterable<Uint8Array | string>): void;
+  /** Sends what is buffered, then says that no more comes; reading goes on. */
+  abstract writeEof(): void;
+  /** Tells whether {@linkcode writeEof} can be had. */
+  abstract canWriteEof(): boolean;
+  /** Closes at once: what is buffered is dropped. */
+  abstract abort(): void;
+  /** How many bytes wait to be sent. */
+  abstract getWriteBufferSize(): number;
+  /** The marks in use, in bytes. */
+  abstract getWriteBufferLimits(): { low: number; high: number };
+  /**
+   * Sets the marks, in bytes. Without `low` a quarter of `high` is used, without
+   * `high` four times `low`, without both 64 KiB and 16 KiB.
+   *
+   * @throws {RangeError} Unless `high >= low >= 0`.
+   */
+  abstract setWriteBufferLimits(limits?: WriteBufferLimits): void;
+}
+
+/** A transport for a byte stream, in both directions. */
+export abstract class Transport extends WriteTransport implements ReadTransport {
+  /** Tells whether the transport receives: neither paused nor closing. */
+  abstract isReading(): boolean;
+  /** Stops receiving until {@linkcode resumeReading}; it may be called twice. */
+  abstract pauseReading(): void;
+  /** Receives again; it may be called twice. */
+  abstract resumeReading(): void;
+}
+
+/** A transport for datagrams. */
+export abstract class DatagramTransport extends BaseTransport {
+  /** Sends one datagram to `addr`, or to the remote address the endpoint was made with. */
+  abstract sendTo(data: Uint8Array | string, addr?: Deno.Addr | null): void;
+  /** Closes at once: what is buffered is dropped. */
+  abstract abort(): void;
+}
+
+/** A transport for a child process. */
+export abstract class SubprocessTransport extends BaseTransport {
+  /** The child's process id. */
+  abstract getPid(): number;
+  /** The exit code, minus the signal's number if one ended it, or `null` while it runs. */
+  abstract getReturncode(): number | null;
+  /** The transport of the child's pipe `fd` (0, 1 or 2), or `null` where there is none. */
+  abstract getPipeTransport(fd: number): BaseTransport | null;
+  /** Sends the child a signal. */
+  abstract sendSignal(signal: Deno.Signal): void;
+  /** Asks the child to stop (`SIGTERM`). */
+  abstract terminate(): void;
+  /** Ends the child (`SIGKILL`). */
+  abstract kill(): void;
+}
