@@ -61,6 +61,8 @@ export class Server implements AsyncDisposable {
   #listeners: readonly Deno.Listener[];
   readonly #transports = new Set<StreamTransport>();
   #handlers = 0;
+  /** How many listeners are being accepted from: a closed one is free once its last accept has ended. */
+  #accepting = 0;
   #serving = false;
   #closed = false;
   /** Resolved whenever a connection or a handler ends, or the server is closed. */
@@ -114,7 +116,13 @@ export class Server implements AsyncDisposable {
     if (this.#closed) return Promise.reject(new Error("the server is closed"));
     if (!this.#serving) {
       this.#serving = true;
-      for (const listener of this.#listeners) this.#accept(listener);
+      for (const listener of this.#listeners) {
+        this.#accepting++;
+        this.#accept(listener).finally(() => {
+          this.#accepting--;
+          this.#notify();
+        });
+      }
     }
     return Promise.resolve();
   }
@@ -195,7 +203,7 @@ export class Server implements AsyncDisposable {
    */
   waitClosed(options: WaitOptions = {}): Promise<void> {
     const { signal } = options;
-    const done = this.#until(() => this.#closed && this.#handlers === 0);
+    const done = this.#until(() => this.#closed && this.#accepting === 0 && this.#handlers === 0);
     return signal === undefined ? done : abortable(done, signal);
   }
 
