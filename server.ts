@@ -132,9 +132,11 @@ export class Server implements AsyncDisposable {
     const isClosed = () => this.#closed;
     const closed = this.#until(isClosed);
     for (;;) {
-      await this.#until(() => this.#transports.size < maxConnections || this.#closed);
       const conn = await acceptFrom(listener, isClosed, closed, loop);
       if (conn === null) return;
+      // Looked at here and not before: several listeners share the count.
+      await this.#until(() => this.#transports.size < maxConnections || this.#closed);
+      if (this.#closed) return conn.close();
       try {
         connected(conn, this.#owner);
       } catch (exception) {
