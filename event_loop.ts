@@ -3,10 +3,11 @@
  *
  * @module
  */
-import type { AbstractEventLoop, WaitOptions } from "./loop/abstract_event_loop.ts";
+import type { AbstractEventLoop } from "./loop/abstract_event_loop.ts";
 import { BaseEventLoop } from "./loop/base_event_loop.ts";
 import { current } from "./loop/current.ts";
 import type { TaskSource } from "./loop/task.ts";
+import type { WaitOptions } from "./net/stream_reader.ts";
 
 /**
  * asyncio's event loop over Deno's own.

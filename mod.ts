@@ -3,8 +3,6 @@
  *
  * @module
  */
-export * from "./net/protocols.ts";
-export * from "./net/transports.ts";
 export * from "./event_loop.ts";
 export * from "./loop/abstract_event_loop.ts";
 export * from "./loop/base_event_loop.ts";
@@ -14,3 +12,7 @@ export { Future, type FutureOptions } from "./loop/future.ts";
 export { type CallbackOwner, Handle, TimerHandle, type TimerOwner } from "./loop/handle.ts";
 export type { ScheduledTask, Scheduler } from "./loop/scheduler.ts";
 export { type CreateTaskOptions, Task, type TaskOptions, type TaskSource } from "./loop/task.ts";
+export * from "./net/protocols.ts";
+export * from "./net/transports.ts";
+export * from "./server.ts";
+export * from "./streams.ts";

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { WaitOptions } from "../net/stream_reader.ts";
 import type { ExceptionContext } from "./exception_context.ts";
 import type { Future } from "./future.ts";
 import type { Handle } from "./handle.ts";
@@ -18,12 +19,6 @@ export type TaskFactory = <T>(
   source: TaskSource<T>,
   options: CreateTaskOptions,
 ) => Task<T>;
-
-/** Options of everything that waits. */
-export interface WaitOptions {
-  /** Ends the wait when aborted, with the signal's reason. */
-  signal?: AbortSignal | undefined;
-}
 
 /** What every event loop can do; {@linkcode EventLoop} says how. */
 export interface AbstractEventLoop extends Scheduler {

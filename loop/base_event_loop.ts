@@ -3,12 +3,8 @@
  *
  * @module
  */
-import type {
-  AbstractEventLoop,
-  ExceptionHandler,
-  TaskFactory,
-  WaitOptions,
-} from "./abstract_event_loop.ts";
+import type { WaitOptions } from "../net/stream_reader.ts";
+import type { AbstractEventLoop, ExceptionHandler, TaskFactory } from "./abstract_event_loop.ts";
 import { current } from "./current.ts";
 import { isDebugAsked } from "./debug.ts";
 import type { ExceptionContext } from "./exception_context.ts";
