@@ -7,7 +7,7 @@ import type { AbstractEventLoop } from "./loop/abstract_event_loop.ts";
 import { BaseEventLoop } from "./loop/base_event_loop.ts";
 import { current } from "./loop/current.ts";
 import type { TaskSource } from "./loop/task.ts";
-import type { WaitOptions } from "./net/stream_reader.ts";
+import type { WaitOptions } from "./net/wait_options.ts";
 
 /**
  * asyncio's event loop over Deno's own.

@@ -6,8 +6,8 @@
 import { abortable } from "@std/async/abortable";
 import type { AbstractEventLoop } from "./loop/abstract_event_loop.ts";
 import { acceptFrom } from "./net/accept.ts";
-import type { WaitOptions } from "./net/stream_reader.ts";
 import type { ConnectionOwner, StreamTransport } from "./net/stream_transport.ts";
+import type { WaitOptions } from "./net/wait_options.ts";
 
 /** How {@linkcode Server.shutdown} ends. */
 export interface ShutdownOptions {

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { WaitOptions } from "../net/stream_reader.ts";
 import type { ExceptionContext } from "./exception_context.ts";
 import type { Future } from "./future.ts";
 import type { Handle } from "./handle.ts";
+import type { WaitOptions } from "../net/wait_options.ts";
 import type { ScheduledTask, Scheduler } from "./scheduler.ts";
 import type { CreateTaskOptions, Task, TaskSource } from "./task.ts";
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { WaitOptions } from "../net/stream_reader.ts";
+import type { WaitOptions } from "../net/wait_options.ts";
 import type { AbstractEventLoop, ExceptionHandler, TaskFactory } from "./abstract_event_loop.ts";
 import { current } from "./current.ts";
 import { isDebugAsked } from "./debug.ts";
@@ -221,6 +221,7 @@ export class BaseEventLoop implements AbstractEventLoop, Disposable {
    * port2.postMessage("hello");
    * assertEquals(await future, "hello");
    * port1.close();
+   * port2.close();
    * ```
    */
   callSoonThreadsafe<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle {
