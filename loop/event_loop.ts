@@ -5,6 +5,7 @@
  */
 import type { Carrier } from "../net/carrier.ts";
 import { withoutDelay } from "../net/connect.ts";
+import type { ConnectionOwner } from "../net/connection_owner.ts";
 import {
   checkConn,
   type ConnectionOptions,
@@ -23,7 +24,7 @@ import {
   openUnixListener,
 } from "../net/open_listeners.ts";
 import type { BaseProtocol } from "../net/protocols.ts";
-import { type ConnectionOwner, StreamTransport } from "../net/stream_transport.ts";
+import { StreamTransport } from "../net/stream_transport.ts";
 import type { Transport } from "../net/transports.ts";
 import { checkFunction, checkSignal } from "../net/validate.ts";
 import { Server } from "../server.ts";
