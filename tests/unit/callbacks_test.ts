@@ -70,7 +70,7 @@ Deno.test("a callback runs in its caller's async context, later and in held loop
     }));
   storage.run("other", () => loop.callSoon(() => future.setResult()));
   await loop.runUntilComplete(() => sleep(3));
-  assertEquals(seen, ["soon", "done", "task", "later"]);
+  assertEquals(seen, ["soon", "task", "done", "later"]);
 });
 
 Deno.test("callSoonThreadsafe() serves what a worker posts", async () => {

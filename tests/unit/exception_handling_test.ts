@@ -107,7 +107,10 @@ Deno.test("debug mode reports slow callbacks, and where they came from", async (
     await loop.runUntilComplete(() => sleep(0));
   });
   assertEquals(lines.length, 1, lines.join("\n"));
-  assert(/^Callback busy took \d+\.\d ms, made at\n.*exception_handling_test/.test(lines[0]!));
+  assert(
+    /^Callback busy took \d+\.\d ms, made at\n.*exception_handling_test/.test(lines[0]!),
+    lines[0],
+  );
 });
 
 Deno.test("without debug mode nobody measures", async () => {
