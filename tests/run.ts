@@ -25,7 +25,7 @@ const library = ["mod.ts", "streams.ts", "server.ts", "event_loop.ts", "net", "l
 
 const suites: readonly Suite[] = [
   { name: "tests/unit", permissions: [] },
-  { name: "tests/conformance", permissions: ["--allow-read"] },
+  { name: "tests/conformance", permissions: ["--allow-net", "--allow-read"] },
   { name: "tests/process", permissions: ["--allow-run"] },
   { name: "tests/project", permissions: ["--allow-net", "--allow-read", "--allow-run"] },
   {
