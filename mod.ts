@@ -3,6 +3,8 @@
  *
  * @module
  */
+export * from "./event_loop.ts";
 export * from "./net/protocols.ts";
 export * from "./net/transports.ts";
-export * from "./event_loop.ts";
+export * from "./server.ts";
+export * from "./streams.ts";
