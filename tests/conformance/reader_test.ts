@@ -26,6 +26,10 @@ for (
     const head = { python: "none", seed: 0 };
     const { differences } = await replay([head, list].map((l) => JSON.stringify(l)).join("\n"));
     assertEquals(differences.length, 1);
-    assertEquals(differences[0]!.includes(`ours:    ${JSON.stringify(ours)}`), true, differences[0]);
+    assertEquals(
+      differences[0]!.includes(`ours:    ${JSON.stringify(ours)}`),
+      true,
+      differences[0],
+    );
   });
 }

@@ -54,6 +54,14 @@ def unpacked(text):
     return runs.encode("latin-1")
 
 
+def is_refused(token):
+    """Whether it is a read with bad arguments."""
+    if token[0] in "ut":
+        separators = token.split("|")[1:]
+        return "" in separators or token == "t"
+    return token.startswith("x-")
+
+
 class Read:
     """A read under way, as asyncio's users start one: a task."""
 
@@ -64,6 +72,7 @@ class Read:
         self.kind = token[1] if early else token[0]
         self.argument = token[2:] if early else token[1:]
         self.coroutine = None
+        self.torn = False
         self.task = run.loop.create_task(self._watched())
         if early:
             self.task.cancel()
@@ -98,6 +107,12 @@ class Read:
         except asyncio.LimitOverrunError as error:
             self._check_tie(error.consumed)
             raise
+        except OSError:
+            # It takes `limit` bytes before it finds the exception. Nobody can read the rest any
+            # more, but at_eof() knows of it.
+            if self.torn and reader._buffer:
+                self.run.known_bug = "read(-1) stopped halfway by an exception"
+            raise
         finally:
             # Bytes taken from under a search that waits: it goes on where it stopped, as if they
             # were still there, and misses a separator.
@@ -125,6 +140,10 @@ class Read:
         frame = getattr(coroutine, "cr_frame", None)
         return frame.f_locals if frame is not None else {}
 
+    def waits(self):
+        """Whether it has started and not ended."""
+        return self.coroutine is not None and not self.task.done()
+
     def searched(self):
         """Whether it is a search that waits and that has bytes behind it."""
         return self.kind in "lut" and self.frame_locals().get("offset", 0) > 0
@@ -133,6 +152,9 @@ class Read:
         # What read(-1) has gathered by now would be lost.
         if self.kind == "r" and self.frame_locals().get("blocks"):
             self.run.known_bug = "a cancelled read(-1) that had gathered bytes"
+        # asyncio cancels a read even if it has been rejected by now: a settled promise stays so.
+        if self.waits() and self.run.reader.exception() is not None:
+            self.run.known_bug = "a read cancelled right after set_exception()"
         self.task.cancel()
 
     def outcome(self):
@@ -184,7 +206,8 @@ class Run:
         for token in step.split(" "):
             if token[0] in "~lrxut":
                 self.reads.append(Read(self, token))
-                reading = True
+                # One with bad arguments ends where it starts: it's all the same when that is.
+                reading = reading or not is_refused(token)
                 continue
             if reading:
                 # A task starts a little later than it is made; the read was called before this.
@@ -193,10 +216,6 @@ class Run:
             self._act(token)
         await self._quiet()
         seen = self._seen()
-        # set_exception() behind feed_data() in one turn leaves a read that needs more than that
-        # hanging for good.
-        if self.reader.exception() is not None and self.pending():
-            self.known_bug = "a read that hangs although there is an exception"
         if self.known_bug:
             raise KnownBug(self.known_bug)
         self.recorded.append(" ".join([step] + seen))
@@ -209,6 +228,8 @@ class Run:
             self.reader.feed_eof()
         elif kind == "!":
             self.exceptions[argument] = OSError(argument)
+            for read in self.reads:
+                read.torn = "blocks" in read.frame_locals() and len(self.reader._buffer) > 0
             self.reader.set_exception(self.exceptions[argument])
         elif kind == "c":
             self.reads[int(argument)].cancel()
@@ -216,6 +237,10 @@ class Run:
     async def _quiet(self):
         for _ in range(4):
             await asyncio.sleep(0)
+        # set_exception() behind feed_data() in one turn leaves a read that needs more than that
+        # hanging, until more comes.
+        if self.reader.exception() is not None and self.pending():
+            self.known_bug = "a read that hangs although there is an exception"
 
     def _seen(self):
         seen = []
@@ -272,7 +297,8 @@ class Author:
             eof = eof or token == "$"
             exceptions += token[0] == "!"
             if token[0] in "~lrxut":
-                pending = pending + [reads]
+                if not is_refused(token):
+                    pending = pending + [reads]
                 reads += 1
             tokens.append(token)
         return " ".join(tokens)
@@ -299,35 +325,31 @@ class Author:
         return self._read(run) if eof else "+" + packed(self._data(run))
 
     def _read(self, run):
-        early = "~" if self.rng.random() < 0.03 else ""
+        token = self._plain_read(run)
+        # asyncio's task would never look at its arguments; a call of ours refuses them first.
+        early = self.rng.random() < 0.03 and not is_refused(token)
+        return "~" + token if early else token
+
+    def _plain_read(self, run):
         buffered = len(run.reader._buffer)
         near = [0, 1, 2, 3, 5, max(0, buffered - 1), buffered, buffered + 1, buffered + 2]
         dice = self.rng.random()
         if dice < 0.28:
-            return early + "l"
+            return "l"
         if dice < 0.45:
-            n = self.rng.choice(near + near + [-2])
-            return self._unless_invalid(early, n < 0) + "x%d" % n
+            return "x%d" % self.rng.choice(near + near + [-2])
         if dice < 0.60:
-            return early + "r%d" % self.rng.choice(near + near + [run.limit])
+            return "r%d" % self.rng.choice(near + near + [run.limit])
         if dice < 0.64:
-            return early + self.rng.choice(["r", "r-1", "r-7"])
+            return self.rng.choice(["r", "r-1", "r-7"])
         if dice < 0.68:
-            return early + "u"
+            return "u"
         if TUPLES and dice < 0.80:
-            parts = [self._separator() for _ in range(self.rng.choice([1, 2, 2, 3, 3]))]
+            separators = [self._separator() for _ in range(self.rng.choice([1, 2, 2, 3, 3]))]
             if self.rng.random() < 0.04:
-                parts = self.rng.choice([[], [""], parts + [""]])
-            return self._unless_invalid(early, "" in parts or not parts) + "".join(
-                ["t"] + ["|" + part for part in parts]
-            )
-        separator = "" if self.rng.random() < 0.03 else self._separator()
-        return self._unless_invalid(early, not separator) + "u|" + separator
-
-    @staticmethod
-    def _unless_invalid(early, invalid):
-        # asyncio's task never looks at its arguments; a call of ours refuses them first.
-        return "" if invalid else early
+                separators = self.rng.choice([[], [""], separators + [""]])
+            return "|".join(["t"] + separators)
+        return "u|" + ("" if self.rng.random() < 0.03 else self._separator())
 
     def _separator(self):
         pattern = self.rng.choice(self.patterns)
@@ -338,7 +360,7 @@ class Author:
         if dice < 0.06:
             return b""
         if dice < 0.30:
-            # Up to the limit or around it, in all that is buffered, then perhaps a separator's part.
+            # All that is buffered comes to about the limit, then perhaps a separator's part.
             size = min(run.limit, 40) + self.rng.randint(-1, 2) - len(run.reader._buffer)
             fill = self.alphabet[self.rng.choice([0, 0, 1])] * max(0, size)
             separator = self._separator()

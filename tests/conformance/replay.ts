@@ -196,6 +196,8 @@ export function assertNoDifference({ python, seed, lists, differences }: Report)
   if (differences.length === 0) return;
   throw new Error(
     `${differences.length} of ${lists} step lists went another way than on CPython ${python} ` +
-      `(seed ${seed}; record.py tells how to read them):\n\n${differences.slice(0, 5).join("\n\n")}`,
+      `(seed ${seed}; record.py tells how to read them):\n\n${
+        differences.slice(0, 5).join("\n\n")
+      }`,
   );
 }
