@@ -4,10 +4,10 @@
  * @module
  */
 import { abortable } from "@std/async/abortable";
-import type { AbstractEventLoop } from "./loop/abstract.ts";
+import type { AbstractEventLoop } from "./loop/abstract_event_loop.ts";
 import { acceptFrom } from "./net/accept.ts";
-import type { WaitOptions } from "./net/stream_reader.ts";
 import type { ConnectionOwner, StreamTransport } from "./net/stream_transport.ts";
+import type { WaitOptions } from "./net/wait_options.ts";
 
 /** How {@linkcode Server.shutdown} ends. */
 export interface ShutdownOptions {
@@ -61,6 +61,8 @@ export class Server implements AsyncDisposable {
   #listeners: readonly Deno.Listener[];
   readonly #transports = new Set<StreamTransport>();
   #handlers = 0;
+  /** How many listeners are being accepted from: a closed one is free once its last accept has ended. */
+  #accepting = 0;
   #serving = false;
   #closed = false;
   /** Resolved whenever a connection or a handler ends, or the server is closed. */
@@ -114,7 +116,13 @@ export class Server implements AsyncDisposable {
     if (this.#closed) return Promise.reject(new Error("the server is closed"));
     if (!this.#serving) {
       this.#serving = true;
-      for (const listener of this.#listeners) this.#accept(listener);
+      for (const listener of this.#listeners) {
+        this.#accepting++;
+        this.#accept(listener).finally(() => {
+          this.#accepting--;
+          this.#notify();
+        });
+      }
     }
     return Promise.resolve();
   }
@@ -124,9 +132,11 @@ export class Server implements AsyncDisposable {
     const isClosed = () => this.#closed;
     const closed = this.#until(isClosed);
     for (;;) {
-      await this.#until(() => this.#transports.size < maxConnections || this.#closed);
       const conn = await acceptFrom(listener, isClosed, closed, loop);
       if (conn === null) return;
+      // Looked at here and not before: several listeners share the count.
+      await this.#until(() => this.#transports.size < maxConnections || this.#closed);
+      if (this.#closed) return conn.close();
       try {
         connected(conn, this.#owner);
       } catch (exception) {
@@ -195,7 +205,7 @@ export class Server implements AsyncDisposable {
    */
   waitClosed(options: WaitOptions = {}): Promise<void> {
     const { signal } = options;
-    const done = this.#until(() => this.#closed && this.#handlers === 0);
+    const done = this.#until(() => this.#closed && this.#accepting === 0 && this.#handlers === 0);
     return signal === undefined ? done : abortable(done, signal);
   }
 

@@ -29,12 +29,7 @@ import { Server } from "./server.ts";
 
 export { IncompleteReadError, LimitOverrunError } from "./net/errors.ts";
 export { FlowControlMixin } from "./net/flow_control.ts";
-export {
-  type Separator,
-  StreamReader,
-  type StreamReaderOptions,
-  type WaitOptions,
-} from "./net/stream_reader.ts";
+export { type Separator, StreamReader, type StreamReaderOptions } from "./net/stream_reader.ts";
 export {
   type ClientConnectedCallback,
   StreamReaderProtocol,

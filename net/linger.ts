@@ -18,16 +18,18 @@ let bin: Uint8Array<ArrayBuffer> | undefined;
  * received yet is gone. Where nothing unread is at hand it returns at once; otherwise
  * it half-closes and waits for the peer's end, for {@linkcode LIMIT} at most.
  *
- * No read may be under way. One may be left under way, for `close()` to interrupt.
+ * @param carrier What to read from. No read may be under way; one may be left under way, for
+ * `close()` to interrupt.
+ * @param halfClose Whether the carrier can be half-closed, and has not been.
  */
-export async function discardUnread(carrier: Carrier): Promise<void> {
+export async function discardUnread(carrier: Carrier, halfClose: boolean): Promise<void> {
   bin ??= new Uint8Array(65_536);
   let read = carrier.read(bin);
   let pending = true;
   read.then(() => pending = false, () => pending = false);
   await nextTurn();
   if (pending || await read === null) return;
-  if (carrier.canCloseWrite !== false) await carrier.closeWrite();
+  if (halfClose) await carrier.closeWrite();
   const { promise: late, resolve } = Promise.withResolvers<null>();
   const timer = setTimeout(resolve, LIMIT, null);
   try {

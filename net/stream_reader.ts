@@ -8,6 +8,7 @@ import { IncompleteReadError, LimitOverrunError } from "./errors.ts";
 import { Intake } from "./intake.ts";
 import { StreamTransport } from "./stream_transport.ts";
 import type { ReadTransport } from "./transports.ts";
+import type { WaitOptions } from "./wait_options.ts";
 
 /** How many bytes a line may have by default. */
 export const DEFAULT_LIMIT = 65_536;
@@ -24,12 +25,6 @@ export interface StreamReaderOptions {
    * @default {65536}
    */
   limit?: number | undefined;
-}
-
-/** Options of every method that waits. */
-export interface WaitOptions {
-  /** Ends the wait: it is rejected with the signal's reason. An aborted read loses no byte. */
-  signal?: AbortSignal | undefined;
 }
 
 /** What {@linkcode StreamReader.readUntil} can look for. */

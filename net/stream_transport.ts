@@ -383,7 +383,9 @@ export class StreamTransport extends Transport implements IntakeSource {
       await this.carrier.goodbye?.();
       // With a read under way nothing unread is at hand.
       const reading = this.#intake?.reading === true || this.#push?.reading === true;
-      if (!reading && !this.#readEnded && !this.#lost) await discardUnread(this.carrier);
+      if (!reading && !this.#readEnded && !this.#lost) {
+        await discardUnread(this.carrier, this.canWriteEof() && !this.#eofSent);
+      }
     } catch {
       // All was sent, and the peer is gone already: to this side that is an end like any other.
     }

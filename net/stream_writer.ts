@@ -6,9 +6,10 @@
 import { abortable } from "@std/async/abortable";
 import type { ExceptionSink } from "../loop/exception_context.ts";
 import { type FlowControlMixin, getFlowControl } from "./flow_control.ts";
-import { DEFAULT_LIMIT, getIntake, type StreamReader, type WaitOptions } from "./stream_reader.ts";
+import { DEFAULT_LIMIT, getIntake, type StreamReader } from "./stream_reader.ts";
 import type { ExtraInfo, WriteTransport } from "./transports.ts";
 import { nextTurn } from "./turn.ts";
+import type { WaitOptions } from "./wait_options.ts";
 
 /**
  * Writes to a connection, as asyncio's `StreamWriter` does.
