@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { assertNoDifference, replay } from "./replay.ts";
 
-const recording = await Deno.readTextFile(new URL("./recording.jsonl", import.meta.url));
+const recording = await Deno.readTextFile(new URL("./reader.jsonl", import.meta.url));
 
 Deno.test("StreamReader does what CPython's does in every recorded step list", async () => {
   const report = await replay(recording);

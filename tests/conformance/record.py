@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Records what CPython's own asyncio.StreamReader does with random step lists.
 
-    python3 record.py --seed 1 --count 3200 > recording.jsonl
+    python3 record.py --seed 1 --count 3200 > reader.jsonl
 
 The first line tells where the recording comes from. Every other line is one step list, as JSON:
 [limit, step, step, ...]. A step is a string of tokens with spaces between them: what is done within
@@ -291,6 +291,10 @@ class Author:
         reads = len(run.reads)
         pending = run.pending()
         exceptions = len(run.exceptions)
+        if pending and not eof and self.rng.random() < 0.04:
+            # A turn in which all comes at once.
+            tokens = ["+" + packed(self._data(run)), "$", "!e%d" % (exceptions + 1)]
+            return " ".join(self.rng.choice([tokens, tokens[::2] + tokens[1:2], tokens[1:]]))
         tokens = []
         for _ in range(count):
             token = self._token(run, eof, pending, exceptions)
