@@ -6,8 +6,11 @@
 import { abortable } from "@std/async/abortable";
 import type { AbstractEventLoop } from "./loop/abstract_event_loop.ts";
 import { acceptFrom } from "./net/accept.ts";
-import type { ConnectionOwner, StreamTransport } from "./net/stream_transport.ts";
+import type { ConnectionOwner } from "./net/connection_owner.ts";
+import type { Transport } from "./net/transports.ts";
 import type { WaitOptions } from "./net/wait_options.ts";
+
+export type { ConnectionOwner } from "./net/connection_owner.ts";
 
 /** How {@linkcode Server.shutdown} ends. */
 export interface ShutdownOptions {
@@ -59,7 +62,7 @@ const GRACE = 1_000;
 export class Server implements AsyncDisposable {
   readonly #init: ServerInit;
   #listeners: readonly Deno.Listener[];
-  readonly #transports = new Set<StreamTransport>();
+  readonly #transports = new Set<Transport>();
   #handlers = 0;
   /** How many listeners are being accepted from: a closed one is free once its last accept has ended. */
   #accepting = 0;

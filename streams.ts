@@ -12,7 +12,8 @@ import {
   type ClientConnectedCallback,
   StreamReaderProtocol,
 } from "./net/stream_reader_protocol.ts";
-import { type ConnectionOwner, StreamTransport } from "./net/stream_transport.ts";
+import type { ConnectionOwner } from "./net/connection_owner.ts";
+import { StreamTransport } from "./net/stream_transport.ts";
 import { StreamWriter } from "./net/stream_writer.ts";
 import {
   checkFamily,

@@ -6,6 +6,7 @@
 import type { ExceptionSink } from "../loop/exception_context.ts";
 import { formatAddr } from "./addresses.ts";
 import type { Carrier } from "./carrier.ts";
+import type { ConnectionOwner } from "./connection_owner.ts";
 import type { Intake, IntakeSource, PendingRead } from "./intake.ts";
 import { discardUnread } from "./linger.ts";
 import type { BaseProtocol, Protocol } from "./protocols.ts";
@@ -17,18 +18,6 @@ import { WriteBuffer } from "./write_buffer.ts";
 
 /** The default high-water mark of a write buffer, in bytes. */
 const HIGH = 65_536;
-
-/** Who counts a transport among its connections: a server. */
-export interface ConnectionOwner {
-  /** The transport is open. */
-  attach(transport: StreamTransport): void;
-  /** The transport's carrier has been closed. */
-  detach(transport: StreamTransport): void;
-  /** A handler for one of the connections has started. */
-  handlerStarted(): void;
-  /** It has ended. */
-  handlerEnded(): void;
-}
 
 /** How a transport is made. */
 export interface StreamTransportInit {
