@@ -29,7 +29,7 @@ const suites: readonly Suite[] = [
   {
     name: "documentation",
     permissions: ["--allow-net"],
-    target: ["--doc", "--permit-no-files", ...library],
+    target: ["--doc", ...library],
   },
 ];
 
