@@ -25,6 +25,7 @@ const library = ["mod.ts", "streams.ts", "server.ts", "event_loop.ts", "net", "l
 
 const suites: readonly Suite[] = [
   { name: "tests/unit", permissions: [] },
+  { name: "tests/conformance", permissions: ["--allow-read"] },
   { name: "tests/project", permissions: ["--allow-net", "--allow-read", "--allow-run"] },
   {
     name: "documentation",

@@ -3,7 +3,7 @@
 import { deadline } from "@std/async";
 
 /** How long a program may say nothing while something is expected of it, in milliseconds. */
-const patience = 30_000;
+export const patience = 30_000;
 
 /** The repository's root. */
 export const root = new URL("../../", import.meta.url);
