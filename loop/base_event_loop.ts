@@ -221,6 +221,7 @@ export class BaseEventLoop implements AbstractEventLoop, Disposable {
    * port2.postMessage("hello");
    * assertEquals(await future, "hello");
    * port1.close();
+   * port2.close();
    * ```
    */
   callSoonThreadsafe<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle {

@@ -31,7 +31,7 @@ const suites: readonly Suite[] = [
   {
     name: "documentation",
     permissions: ["--allow-net"],
-    target: ["--doc", "--permit-no-files", ...library],
+    target: ["--doc", ...library],
   },
 ];
 
