@@ -1,5 +1,10 @@
 /** A program run by Deno as a user would run it, and what it says. */
 
+import { deadline } from "@std/async";
+
+/** How long a program may say nothing while something is expected of it, in milliseconds. */
+export const patience = 30_000;
+
 /** The repository's root. */
 export const root = new URL("../../", import.meta.url);
 
@@ -18,12 +23,13 @@ export class Program implements AsyncDisposable {
   /**
    * @param args What follows `deno` on the command line.
    * @param input What the program reads from its standard input.
+   * @param env Environment variables that it has besides ours.
    */
-  constructor(args: readonly string[], input = "") {
+  constructor(args: readonly string[], input = "", env: Record<string, string> = {}) {
     this.#child = new Deno.Command(Deno.execPath(), {
       args: [...args],
       cwd: root,
-      env: { NO_COLOR: "1" },
+      env: { NO_COLOR: "1", ...env },
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
@@ -40,7 +46,7 @@ export class Program implements AsyncDisposable {
     for (;;) {
       const match = this.#output.match(pattern);
       if (match) return match;
-      const { done, value } = await this.#lines.read();
+      const { done, value } = await deadline(this.#lines.read(), patience);
       if (done) throw new Error(`No ${pattern} in: ${this.#output}\n${await this.#errors}`);
       this.#output += value;
     }
@@ -74,6 +80,6 @@ export class Program implements AsyncDisposable {
 
 /** The port in an address that a program has printed. */
 export async function portOf(program: Program): Promise<number> {
-  const match = await program.waitFor(/Serving on .*port: (\d+)/);
+  const match = await program.waitFor(/Serving on .*"port":(\d+)/);
   return Number(match[1]);
 }
