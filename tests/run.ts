@@ -25,6 +25,8 @@ const library = ["mod.ts", "streams.ts", "server.ts", "event_loop.ts", "net", "l
 
 const suites: readonly Suite[] = [
   { name: "tests/unit", permissions: [] },
+  { name: "tests/tcp", permissions: ["--allow-net"] },
+  { name: "tests/unix", permissions: ["--allow-net", "--allow-read", "--allow-write"] },
   { name: "tests/project", permissions: ["--allow-net", "--allow-read", "--allow-run"] },
   {
     name: "documentation",
