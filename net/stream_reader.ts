@@ -497,6 +497,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       }
       if (this.#intake.fault !== null) throw this.#intake.fault;
     } catch (error) {
+      this.#giveBack(search);
       return Promise.reject(error);
     }
     return new Promise((resolve, reject) => {
@@ -510,8 +511,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   #listen(signal: AbortSignal): () => void {
     const onAbort = () => {
       const pending = this.#settle();
-      const blocks = pending?.search.blocks;
-      if (blocks !== undefined) this.#intake.buffer.prepend(concat(blocks));
+      if (pending !== null) this.#giveBack(pending.search);
       pending?.reject(signal.reason);
     };
     signal.addEventListener("abort", onAbort, { once: true });
@@ -524,6 +524,11 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     this.#pending = null;
     pending?.unlisten?.();
     return pending;
+  }
+
+  /** Puts back what a read to EOF has gathered, when it ends in an error: the next read gets it. */
+  #giveBack({ blocks = [] }: Search): void {
+    if (blocks.length > 0) this.#intake.buffer.prepend(concat(blocks));
   }
 
   /** Looks after the read that waits once the caller, who may have more to feed, is done. */
@@ -546,6 +551,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       if (data === null && this.exception() !== null) throw this.exception();
     } catch (error) {
       this.#settle();
+      this.#giveBack(pending.search);
       pending.reject(error);
       return;
     }
