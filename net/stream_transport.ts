@@ -202,9 +202,7 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** See {@linkcode Transport.write}. */
   write(data: Uint8Array | string): void {
-    if (typeof data !== "string" && !(data instanceof Uint8Array)) {
-      throw new TypeError(`write() takes a Uint8Array or a string, not ${show(data)}`);
-    }
+    checkData(data);
     if (this.#closeCalled) throw new Error("write() after close()");
     if (this.#eofWritten) throw new Error("write() after writeEof()");
     // Lost: dropped, as in asyncio; `connectionLost` and `drain()` say why.
@@ -216,7 +214,9 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** See {@linkcode Transport.writeLines}. */
   writeLines(lines: Iterable<Uint8Array | string>): void {
-    for (const line of lines) this.write(line);
+    const pieces = [...lines];
+    pieces.forEach(checkData); // All of them, before the first is sent.
+    for (const piece of pieces) this.write(piece);
   }
 
   #flushAtTurnEnd(): void {
@@ -399,5 +399,11 @@ export class StreamTransport extends Transport implements IntakeSource {
         this.#report("Unhandled exception in connectionLost", exception);
       }
     });
+  }
+}
+
+function checkData(data: Uint8Array | string): void {
+  if (typeof data !== "string" && !(data instanceof Uint8Array)) {
+    throw new TypeError(`write() takes a Uint8Array or a string, not ${show(data)}`);
   }
 }
