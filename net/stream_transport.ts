@@ -124,6 +124,7 @@ export class StreamTransport extends Transport implements IntakeSource {
   }
 
   #pushIfNobodyPulls(pending: PendingRead | null = null): void {
+    if (this.#closing) pending?.catch(() => {}); // Closing interrupts it.
     if (this.#intake !== null || this.#closing) return;
     this.#push ??= new PushLoop(this, () => this.#protocol!, (callback) => this.#tell(callback));
     if (pending !== null) this.#push.adopt(pending);
