@@ -362,8 +362,8 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   /**
    * Sets the transport that feeds this reader; `StreamReaderProtocol` does it.
    *
-   * A transport of this package is read from only when a read needs bytes; another one is paused
-   * while more than twice the limit is buffered.
+   * A transport of this package is read from only when a read needs bytes; another one, or one that has
+   * pushed to a protocol before, is paused while more than twice the limit is buffered.
    *
    * @param transport The transport.
    * @throws {Error} If the reader has one already.
@@ -372,8 +372,8 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     if (this.#transport !== null || this.#intake.source !== null) {
       throw new Error("the reader has a transport already");
     }
-    if (transport instanceof StreamTransport) transport.pulledBy(this.#intake);
-    else this.#transport = transport;
+    if (transport instanceof StreamTransport && transport.pulledBy(this.#intake)) return;
+    this.#transport = transport;
   }
 
   // What a read does with the buffer: each answers, returns null if it needs more bytes, or throws.

@@ -117,10 +117,16 @@ export class StreamTransport extends Transport implements IntakeSource {
     this.#pushIfNobodyPulls();
   }
 
-  /** Lets `intake` pull from this transport, in place of pushing to the protocol. */
-  pulledBy(intake: Intake): void {
+  /**
+   * Lets `intake` pull from this transport, in place of pushing to the protocol.
+   *
+   * @returns `false` where pushing has begun: then it goes on.
+   */
+  pulledBy(intake: Intake): boolean {
+    if (this.#push !== null) return false;
     this.#intake = intake;
     intake.source = this;
+    return true;
   }
 
   #pushIfNobodyPulls(pending: PendingRead | null = null): void {
