@@ -453,6 +453,12 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return this.#intake.buffer.take(n);
   }
 
+  /** Has more bytes come for the read that waits, however many are buffered. */
+  #ask(want: number): void {
+    if (this.#transportPaused) this.#resumeTransport();
+    this.#intake.pull(want);
+  }
+
   /** Keeps count of `n` bytes that are being taken from the front. */
   #taken(n: number): void {
     // A read that needs no wait may take bytes from under a search that does.
@@ -503,8 +509,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return new Promise((resolve, reject) => {
       const unlisten = signal === undefined ? null : this.#listen(signal);
       this.#pending = { attempt, search, want, resolve, reject, unlisten };
-      if (this.#transportPaused) this.#resumeTransport();
-      this.#intake.pull(want);
+      this.#ask(want);
     });
   }
 
@@ -555,7 +560,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       pending.reject(error);
       return;
     }
-    if (data === null) return this.#intake.pull(pending.want);
+    if (data === null) return this.#ask(pending.want);
     this.#settle();
     pending.resolve(data);
   }

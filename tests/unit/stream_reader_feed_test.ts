@@ -54,6 +54,19 @@ Deno.test("a foreign transport is resumed by a read that needs more than is buff
   assertEquals((await read).length, 40);
 });
 
+Deno.test("a foreign transport that is paused while a read waits is resumed for it", async () => {
+  const reader = new StreamReader({ limit: 10 });
+  const transport = new ForeignTransport();
+  reader.setTransport(transport);
+  const read = reader.readExactly(40);
+  reader.feedData(new Uint8Array(30));
+  assertEquals(transport.calls, ["pause"]);
+  assert(!await settled(read));
+  assertEquals(transport.calls, ["pause", "resume"]);
+  reader.feedData(new Uint8Array(10));
+  assertEquals((await read).length, 40);
+});
+
 Deno.test("a foreign transport is resumed when an overlong line is dropped", async () => {
   const reader = new StreamReader({ limit: 10 });
   const transport = new ForeignTransport();
