@@ -29,11 +29,12 @@ const suites: readonly Suite[] = [
   { name: "tests/unix", permissions: ["--allow-net", "--allow-read", "--allow-write"] },
   { name: "tests/conformance", permissions: ["--allow-read"] },
   { name: "tests/peers", permissions: ["--allow-run=python3"] },
+  { name: "tests/process", permissions: ["--allow-run"] },
   { name: "tests/project", permissions: ["--allow-net", "--allow-read", "--allow-run"] },
   {
     name: "documentation",
     permissions: ["--allow-net"],
-    target: ["--doc", "--permit-no-files", ...library],
+    target: ["--doc", ...library],
   },
 ];
 
