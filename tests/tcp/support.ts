@@ -1,5 +1,8 @@
 // What the tests over real sockets need.
+import { once } from "node:events";
+import { connect as connectSocket, type Socket } from "node:net";
 import { deadline } from "@std/async";
+import { concat } from "@std/bytes";
 import { getRunningLoop, openConnection, type Server, startServer } from "@asyncio/streams";
 import type {
   ClientConnectedCallback,
@@ -51,18 +54,32 @@ export async function pair(): Promise<{
   return { reader, writer, peer };
 }
 
-/** Closes a connection so that its peer gets a reset: with bytes unread. */
-export async function reset(peer: Deno.TcpConn, writer: StreamWriter): Promise<void> {
-  writer.write("never read");
-  await writer.drain();
-  const first = new Uint8Array(1);
-  await peer.read(first); // They have arrived, the others are still unread.
-  peer.close();
+/**
+ * Streams whose peer can reset the connection, which `Deno.Conn.close()` never does: it says
+ * goodbye first.
+ */
+export async function resettable(): Promise<{
+  reader: StreamReader;
+  writer: StreamWriter;
+  peer: Socket;
+}> {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const peer = connectSocket(listener.addr.port, "127.0.0.1");
+  const connected = once(peer, "connect");
+  const [reader, writer] = await openConnection({ sock: await listener.accept() });
+  await connected;
+  return { reader, writer, peer };
 }
 
-/** Reads a bare connection to its end. */
+/** Reads a bare connection to its end; it stays open. */
 export async function readAll(conn: Deno.Conn): Promise<Uint8Array> {
-  return new Uint8Array(await new Response(conn.readable).arrayBuffer());
+  const pieces: Uint8Array[] = [];
+  for (;;) {
+    const buffer = new Uint8Array(262_144);
+    const n = await conn.read(buffer);
+    if (n === null) return concat(pieces);
+    pieces.push(buffer.subarray(0, n));
+  }
 }
 
 /** Writes all of `data` to a bare connection. */
