@@ -137,8 +137,8 @@ export class Server implements AsyncDisposable {
     for (;;) {
       const conn = await acceptFrom(listener, isClosed, closed, loop);
       if (conn === null) return;
-      // Looked at here and not before: several listeners share the count.
-      await this.#until(() => this.#transports.size < maxConnections || this.#closed);
+      // Looked at here and with no wait behind it: several listeners share the count.
+      while (this.#transports.size >= maxConnections && !this.#closed) await this.#change();
       if (this.#closed) return conn.close();
       try {
         connected(conn, this.#owner);
@@ -152,7 +152,11 @@ export class Server implements AsyncDisposable {
 
   /** Waits until `condition` holds; it is looked at whenever {@linkcode notify} is called. */
   async #until(condition: () => boolean): Promise<void> {
-    while (!condition()) await (this.#changed ??= Promise.withResolvers<void>()).promise;
+    while (!condition()) await this.#change();
+  }
+
+  #change(): Promise<void> {
+    return (this.#changed ??= Promise.withResolvers()).promise;
   }
 
   #notify(): void {

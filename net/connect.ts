@@ -41,8 +41,8 @@ export async function connectTcp(init: ConnectTcp): Promise<Carrier> {
       const { connectFrom } = await import("./node_socket.ts");
       return await connectFrom(localAddr, { host, port, family, signal });
     }
-    const hosts = family === 0 ? [host] : await resolve(host, family);
-    return withoutDelay(await connectFirst(hosts, init));
+    const hosts = family === 0 ? [host] : await resolve(host, family, signal);
+    return withoutDelay(unlessAborted(await connectFirst(hosts, init), signal));
   } catch (error) {
     signal?.throwIfAborted();
     throw explain(what, error);
@@ -72,14 +72,18 @@ async function connectFirst(hosts: readonly string[], init: ConnectTcp): Promise
 /** Opens a Unix connection. */
 export async function connectUnix(path: string, signal?: AbortSignal): Promise<Deno.UnixConn> {
   try {
-    const conn = await Deno.connect({ transport: "unix", path });
-    if (signal?.aborted) conn.close();
-    signal?.throwIfAborted();
-    return conn;
+    return unlessAborted(await Deno.connect({ transport: "unix", path }), signal);
   } catch (error) {
     signal?.throwIfAborted();
     throw explain(`cannot connect to unix:${path.replace("\0", "@")}`, error);
   }
+}
+
+/** Closes a connection that came when its caller had stopped waiting. */
+function unlessAborted<T extends Deno.Conn>(conn: T, signal: AbortSignal | undefined): T {
+  if (signal?.aborted) conn.close();
+  signal?.throwIfAborted();
+  return conn;
 }
 
 /** Turns Nagle's algorithm off, where there is one: it holds pipelined answers back. */

@@ -20,6 +20,8 @@ export interface ListenTcp {
   backlog: number;
   /** Lets other processes listen on the same port. */
   reusePort: boolean;
+  /** Ends the wait. */
+  signal?: AbortSignal | undefined;
 }
 
 /** `Deno.listen`'s options, with those that its types leave out. */
@@ -29,18 +31,11 @@ interface DenoListenOptions extends Deno.TcpListenOptions {
 
 /** Opens listeners on every address of every host, or on none. */
 export async function listenTcp(init: ListenTcp): Promise<Deno.Listener[]> {
-  const { hosts, port, family } = init;
+  if (init.hosts === null) return [listenEverywhere(init)];
+  const names = await lookUp(init.hosts, init);
   const listeners: Deno.Listener[] = [];
   try {
-    if (hosts === null) {
-      listeners.push(listenEverywhere(init));
-    } else {
-      for (const host of new Set(hosts)) {
-        for (const hostname of await addressesOf(host, family, port)) {
-          listeners.push(listen(hostname, init));
-        }
-      }
-    }
+    for (const name of names) listeners.push(listen(name, init));
     return listeners;
   } catch (error) {
     for (const listener of listeners) listener.close();
@@ -48,14 +43,25 @@ export async function listenTcp(init: ListenTcp): Promise<Deno.Listener[]> {
   }
 }
 
-async function addressesOf(host: string, family: 0 | 4 | 6, port: number): Promise<string[]> {
-  try {
-    const addresses = await resolve(host, family);
-    // By its name where that is all the same: then permission for the name is enough.
-    return addresses.length === 1 && family === 0 ? [host] : addresses;
-  } catch (error) {
-    throw explain(`cannot listen on ${formatHost(host, port)}`, error);
+/** Looks up what to listen on: each address once, though several hosts have it. */
+async function lookUp(
+  hosts: readonly string[],
+  { family, port, signal }: ListenTcp,
+): Promise<Iterable<string>> {
+  const names = new Map<string, string>();
+  for (const host of hosts) {
+    try {
+      const addresses = await resolve(host, family, signal);
+      // By its name where that is all the same: then permission for the name is enough.
+      const byName = addresses.length === 1 && family === 0;
+      for (const address of addresses) names.set(address, byName ? host : address);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw explain(`cannot listen on ${formatHost(host, port)}`, error);
+    }
   }
+  signal?.throwIfAborted();
+  return names.values();
 }
 
 function listenEverywhere(init: ListenTcp): Deno.Listener {

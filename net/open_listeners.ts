@@ -132,6 +132,7 @@ export async function openListeners(
     family: checkFamily(family),
     backlog: checkNumber("backlog", backlog, 1),
     reusePort,
+    signal: options.signal,
   };
   checkServingOptions(options);
   return { listeners: await listenTcp(init), options };

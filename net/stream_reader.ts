@@ -362,8 +362,8 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   /**
    * Sets the transport that feeds this reader; `StreamReaderProtocol` does it.
    *
-   * A transport of this package is read from only when a read needs bytes; another one is paused
-   * while more than twice the limit is buffered.
+   * A transport of this package is read from only when a read needs bytes; another one, or one that has
+   * pushed to a protocol before, is paused while more than twice the limit is buffered.
    *
    * @param transport The transport.
    * @throws {Error} If the reader has one already.
@@ -372,8 +372,8 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     if (this.#transport !== null || this.#intake.source !== null) {
       throw new Error("the reader has a transport already");
     }
-    if (transport instanceof StreamTransport) transport.pulledBy(this.#intake);
-    else this.#transport = transport;
+    if (transport instanceof StreamTransport && transport.pulledBy(this.#intake)) return;
+    this.#transport = transport;
   }
 
   // What a read does with the buffer: each answers, returns null if it needs more bytes, or throws.
@@ -453,6 +453,12 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return this.#intake.buffer.take(n);
   }
 
+  /** Has more bytes come for the read that waits, however many are buffered. */
+  #ask(want: number): void {
+    if (this.#transportPaused) this.#resumeTransport();
+    this.#intake.pull(want);
+  }
+
   /** Keeps count of `n` bytes that are being taken from the front. */
   #taken(n: number): void {
     // A read that needs no wait may take bytes from under a search that does.
@@ -497,21 +503,20 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       }
       if (this.#intake.fault !== null) throw this.#intake.fault;
     } catch (error) {
+      this.#giveBack(search);
       return Promise.reject(error);
     }
     return new Promise((resolve, reject) => {
       const unlisten = signal === undefined ? null : this.#listen(signal);
       this.#pending = { attempt, search, want, resolve, reject, unlisten };
-      if (this.#transportPaused) this.#resumeTransport();
-      this.#intake.pull(want);
+      this.#ask(want);
     });
   }
 
   #listen(signal: AbortSignal): () => void {
     const onAbort = () => {
       const pending = this.#settle();
-      const blocks = pending?.search.blocks;
-      if (blocks !== undefined) this.#intake.buffer.prepend(concat(blocks));
+      if (pending !== null) this.#giveBack(pending.search);
       pending?.reject(signal.reason);
     };
     signal.addEventListener("abort", onAbort, { once: true });
@@ -524,6 +529,11 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     this.#pending = null;
     pending?.unlisten?.();
     return pending;
+  }
+
+  /** Puts back what a read to EOF has gathered, when it ends in an error: the next read gets it. */
+  #giveBack({ blocks = [] }: Search): void {
+    if (blocks.length > 0) this.#intake.buffer.prepend(concat(blocks));
   }
 
   /** Looks after the read that waits once the caller, who may have more to feed, is done. */
@@ -546,10 +556,11 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       if (data === null && this.exception() !== null) throw this.exception();
     } catch (error) {
       this.#settle();
+      this.#giveBack(pending.search);
       pending.reject(error);
       return;
     }
-    if (data === null) return this.#intake.pull(pending.want);
+    if (data === null) return this.#ask(pending.want);
     this.#settle();
     pending.resolve(data);
   }
