@@ -6,6 +6,7 @@
 import { holdIdle } from "./load.ts";
 import { judge, medians, type Outcome } from "./outcome.ts";
 import { type Kind, type Peer, serve } from "./peers.ts";
+import { output } from "./tools.ts";
 import type { Settings, Workload } from "./workloads.ts";
 
 const CONNECTIONS = 8_000;
@@ -22,8 +23,9 @@ const CONTENDERS: Readonly<Record<string, readonly [Peer, Kind]>> = {
 
 /** The memory a process has, in bytes. */
 async function residentSize(pid: number): Promise<number> {
-  const status = await Deno.readTextFile(`/proc/${pid}/status`);
-  return Number(/^VmRSS:\s*(\d+) kB$/m.exec(status)![1]) * 1024;
+  const kib = await output("ps", ["-o", "rss=", "-p", `${pid}`], "inherit");
+  if (kib === null) throw new Error("ps can't tell the memory of a process");
+  return Number(kib) * 1024;
 }
 
 const settle = () => new Promise((resolve) => setTimeout(resolve, SETTLE));

@@ -23,10 +23,9 @@ async function lines(conn: Deno.Conn): Promise<void> {
   let held = 0;
   for (let n; (n = await conn.read(block.subarray(held))) !== null;) {
     const end = held + n;
+    const filled = block.subarray(0, end);
     let whole = 0;
-    for (let at; (at = block.indexOf(NEWLINE, whole)) !== -1 && at < end; lineCount++) {
-      whole = at + 1;
-    }
+    for (let at; (at = filled.indexOf(NEWLINE, whole)) !== -1; lineCount++) whole = at + 1;
     await writeAll(conn, block.subarray(0, whole));
     block.copyWithin(0, whole, end);
     held = end - whole;
