@@ -27,14 +27,19 @@ const kinds: Record<string, [Uint8Array, (reader: StreamReader, n: number) => Pr
   }],
   frames: [frame, async (reader, n) => {
     for (let i = 0; i < n; i++) {
-      const { buffer, byteOffset } = await reader.readExactly(4);
-      await reader.readExactly(new DataView(buffer, byteOffset).getUint32(0));
+      const header = await reader.readExactly(4);
+      await reader.readExactly(toLength(header));
     }
   }],
   readUntil: [record, async (reader, n) => {
     for (let i = 0; i < n; i++) await reader.readUntil(separator);
   }],
 };
+
+/** 32 bits, big-endian; a `DataView` would take longer than the read. */
+function toLength(header: Uint8Array): number {
+  return (header[0]! << 24 | header[1]! << 16 | header[2]! << 8 | header[3]!) >>> 0;
+}
 
 const seconds = Number(Deno.args[0] ?? 1);
 const rates: Record<string, number> = {};

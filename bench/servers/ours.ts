@@ -30,14 +30,18 @@ const handlers: Record<string, Handler> = {
   async frames(reader, writer) {
     while (true) {
       const header = await reader.readExactly(HEADER);
-      const { buffer, byteOffset } = header;
-      const body = await reader.readExactly(new DataView(buffer, byteOffset).getUint32(0));
+      const body = await reader.readExactly(toLength(header));
       writer.write(header);
       writer.write(body);
       await writer.drain();
     }
   },
 };
+
+/** 32 bits, big-endian; a `DataView` would take longer than the read. */
+function toLength(header: Uint8Array): number {
+  return (header[0]! << 24 | header[1]! << 16 | header[2]! << 8 | header[3]!) >>> 0;
+}
 
 const [kind = "bytes", limit] = Deno.args;
 const handle = handlers[kind]!;
