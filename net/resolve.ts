@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { fromNodeError } from "./os_error.ts";
+import { requireNet } from "./permission.ts";
 
 const IPV4 = /^\d+\.\d+\.\d+\.\d+$/;
 
@@ -17,16 +19,21 @@ export function familyOf(host: string): 0 | 4 | 6 {
  * @param host A name or an address.
  * @param family Which family is wanted; 0 means both.
  * @returns At least one address, in the system's order of preference.
- * @throws {Error} If there is none.
+ * @throws {Deno.errors.NotFound} If there is none.
  */
 export async function resolve(host: string, family: 0 | 4 | 6): Promise<string[]> {
   const own = familyOf(host);
   if (own !== 0) {
     if (family === 0 || own === family) return [host];
-    throw new RangeError(`${host} is not an IPv${family} address`);
+    throw new Deno.errors.NotFound(`${host} is not an IPv${family} address`);
   }
+  await requireNet(host);
   // Loaded when first needed: most connections go without.
   const { lookup } = await import("node:dns/promises");
-  const found = await lookup(host, { family, all: true });
-  return found.map(({ address }) => address);
+  try {
+    const found = await lookup(host, { family, all: true });
+    return found.map(({ address }) => address);
+  } catch (error) {
+    throw fromNodeError(error);
+  }
 }
