@@ -4,6 +4,8 @@
  * @module
  */
 import { abortable } from "@std/async/abortable";
+import { fromNodeError } from "./os_error.ts";
+import { requireNet } from "./permission.ts";
 
 const IPV4 = /^\d+\.\d+\.\d+\.\d+$/;
 
@@ -19,7 +21,7 @@ export function familyOf(host: string): 0 | 4 | 6 {
  * @param family Which family is wanted; 0 means both.
  * @param signal Ends the wait.
  * @returns At least one address, in the system's order of preference.
- * @throws {Error} If there is none.
+ * @throws {Deno.errors.NotFound} If there is none.
  */
 export async function resolve(
   host: string,
@@ -29,11 +31,17 @@ export async function resolve(
   const own = familyOf(host);
   if (own !== 0) {
     if (family === 0 || own === family) return [host];
-    throw new RangeError(`${host} is not an IPv${family} address`);
+    throw new Deno.errors.NotFound(`${host} is not an IPv${family} address`);
   }
+  await requireNet(host);
   // Loaded when first needed: most connections go without.
   const { lookup } = await import("node:dns/promises");
-  const looking = lookup(host, { family, all: true });
-  const found = await (signal === undefined ? looking : abortable(looking, signal));
-  return found.map(({ address }) => address);
+  try {
+    const looking = lookup(host, { family, all: true });
+    const found = await (signal === undefined ? looking : abortable(looking, signal));
+    return found.map(({ address }) => address);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw fromNodeError(error);
+  }
 }

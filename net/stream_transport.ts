@@ -132,18 +132,25 @@ export class StreamTransport extends Transport implements IntakeSource {
   #pushIfNobodyPulls(pending: PendingRead | null = null): void {
     if (this.#closing) pending?.catch(() => {}); // Closing interrupts it.
     if (this.#intake !== null || this.#closing) return;
-    this.#push ??= new PushLoop(this, () => this.#protocol!, (callback) => this.#tell(callback));
+    this.#push ??= new PushLoop(
+      this,
+      () => this.#protocol!,
+      (callback) => this.#tell(callback, true),
+    );
     if (pending !== null) this.#push.adopt(pending);
     else this.#push.run();
   }
 
-  /** Calls a protocol's method; what it throws ends the connection, as in asyncio. */
-  #tell<T>(callback: () => T): T | undefined {
+  /**
+   * Calls a protocol's method; what it throws is reported and, from one that receives, ends the
+   * connection, as in asyncio.
+   */
+  #tell<T>(callback: () => T, isFatal = false): T | undefined {
     try {
       return callback();
     } catch (exception) {
       this.#report("Unhandled exception in a protocol's callback", exception);
-      this.#lose(exception);
+      if (isFatal) this.#lose(exception);
       return undefined;
     }
   }
@@ -195,7 +202,7 @@ export class StreamTransport extends Transport implements IntakeSource {
     if (this.#writeError !== null) return this.#writeError;
     this.#readEnded = true;
     if (this.#closing) return null;
-    const keepOpen = this.#tell(() => (this.#protocol as Protocol).eofReceived?.());
+    const keepOpen = this.#tell(() => (this.#protocol as Protocol).eofReceived?.(), true);
     if (keepOpen !== true || this.carrier.canCloseWrite === false) this.#finish();
     return null;
   }
@@ -360,7 +367,6 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** See {@linkcode Transport.abort}. */
   abort(): void {
-    this.#closeCalled = true;
     this.#lose(null);
   }
 
