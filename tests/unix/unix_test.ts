@@ -1,6 +1,11 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { openUnixConnection, startUnixServer } from "@asyncio/streams";
-import type { StartUnixServerOptions, StreamReader, StreamWriter } from "@asyncio/streams";
+import { getRunningLoop, openUnixConnection, startUnixServer } from "@asyncio/streams";
+import type {
+  ExceptionContext,
+  StartUnixServerOptions,
+  StreamReader,
+  StreamWriter,
+} from "@asyncio/streams";
 import { deadline } from "@std/async";
 import { pattern, text } from "../support.ts";
 
@@ -54,7 +59,7 @@ Deno.test("startUnixServer() and openUnixConnection() take a path, a URL and an 
 Deno.test("a Unix connection half-closes, moves much, and knows its addresses", async () => {
   await using folder = new Folder();
   const path = folder.at("socket");
-  await using server = await startUnixServer(async (reader, writer) => {
+  await using _server = await startUnixServer(async (reader, writer) => {
     await using _ = writer;
     writer.write(await reader.read());
   }, path);
@@ -97,6 +102,25 @@ Deno.test("close() leaves the file that another server has put there alone", asy
   await first[Symbol.asyncDispose]();
   assertEquals(folder.list(), ["socket"]);
   assertEquals(await talk(path), "hello\n");
+});
+
+Deno.test("close() that can't keep the socket file reports it", async () => {
+  const folder = new Folder();
+  const loop = getRunningLoop();
+  const reported = Promise.withResolvers<ExceptionContext>();
+  loop.setExceptionHandler((_loop, context) => reported.resolve(context));
+  try {
+    const path = folder.at("socket");
+    const server = await startUnixServer(echo, path, { cleanupSocket: false });
+    server.close();
+    await folder[Symbol.asyncDispose](); // The file has no place to go back to.
+    await server.waitClosed();
+    const { message, exception } = await soon(reported.promise);
+    assert(message.includes(path), message);
+    assert(exception instanceof Deno.errors.NotFound);
+  } finally {
+    loop.setExceptionHandler(null);
+  }
 });
 
 Deno.test("close() does without the file when somebody has removed it", async () => {
