@@ -94,8 +94,11 @@ export function canReusePort(): boolean {
 export interface UnixListener {
   /** The open listener. */
   listener: Deno.UnixListener;
-  /** Closes it; its socket file goes or stays as it should. */
-  close: () => void;
+  /**
+   * Closes it; its socket file goes or stays as it should, once what is returned has been called: when
+   * no accept is under way any more.
+   */
+  close: () => (() => void) | null;
 }
 
 /**
@@ -121,12 +124,11 @@ export function listenUnix(
     const hint = "a file is in the way; remove it if no other server uses it";
     throw new Deno.errors.AddrInUse(`${what}: ${hint}`, { cause: error });
   }
-  if (path.startsWith("\0")) return { listener, close: () => listener.close() };
   try {
+    if (path.startsWith("\0")) return { listener, close: () => (listener.close(), null) };
     const own = Deno.lstatSync(path);
     if (mode !== undefined) Deno.chmodSync(path, mode);
-    const close = () => closeUnix(listener, path, cleanup, own, sink);
-    return { listener, close };
+    return { listener, close: () => closeUnix(listener, path, cleanup, own, sink) };
   } catch (error) {
     listener.close();
     throw explain(what, error);
@@ -134,8 +136,11 @@ export function listenUnix(
 }
 
 /**
- * Closes a Unix listener. Deno removes whatever is at its path then, so what shall stay, such
- * as the socket of a server that has taken the path over, steps aside for that moment.
+ * Closes a Unix listener. Deno removes whatever is at its path, and that only when the last accept has
+ * ended; so what shall stay, such as the socket of a server that has taken the path over, has
+ * a second name until then.
+ *
+ * @returns Gives what shall stay its name back, once no accept is under way.
  */
 function closeUnix(
   listener: Deno.Listener,
@@ -143,22 +148,28 @@ function closeUnix(
   cleanup: boolean,
   own: Deno.FileInfo,
   sink: ExceptionSink,
-): void {
+): (() => void) | null {
   const aside = `${path}.${crypto.randomUUID()}`;
-  let moved = false;
+  const report = (exception: unknown) => {
+    const message = `Closing removed the file at unix:${path}, which it should have kept`;
+    sink.callExceptionHandler({ message, exception, socket: listener });
+  };
+  let putBack: (() => void) | null = null;
   try {
     const there = Deno.lstatSync(path);
-    const isOwn = there.ino === own.ino && there.dev === own.dev;
-    if (!isOwn || !cleanup) {
-      Deno.renameSync(path, aside);
-      moved = true;
+    if (there.ino !== own.ino || there.dev !== own.dev || !cleanup) {
+      Deno.linkSync(path, aside);
+      putBack = () => {
+        try {
+          Deno.renameSync(aside, path);
+        } catch (exception) {
+          report(exception);
+        }
+      };
     }
   } catch (exception) {
-    if (!(exception instanceof Deno.errors.NotFound)) {
-      const message = `Closing removed the file at unix:${path}, which it should have kept`;
-      sink.callExceptionHandler({ message, exception, socket: listener });
-    }
+    if (!(exception instanceof Deno.errors.NotFound)) report(exception);
   }
   listener.close();
-  if (moved) Deno.renameSync(aside, path);
+  return putBack;
 }

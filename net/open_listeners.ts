@@ -104,8 +104,8 @@ export interface Listening {
   listeners: Deno.Listener[];
   /** How to serve on them. */
   options: TcpServingOptions;
-  /** Closes them, where that takes more than `close()`. */
-  closeListener?: (() => void) | undefined;
+  /** See {@linkcode ServerInit.closeListener}. */
+  closeListener?: (() => (() => void) | null) | undefined;
 }
 
 /** Listens on `host`, or takes the listener that is given in its place. */

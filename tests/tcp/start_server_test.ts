@@ -208,7 +208,7 @@ Deno.test("startServer() ends by its signal, and leaves nothing open", lookUp, a
   assertStrictEquals(await assertRejects(() => serve(echo, early)), reason);
   const controller = new AbortController();
   const { signal } = controller;
-  const starting = startServer(echo, ["127.0.0.1", "localhost"], 0, { signal });
+  const starting = startServer(echo, ["127.0.0.1", "::1"], 0, { signal });
   controller.abort(reason);
   assertStrictEquals(await assertRejects(() => starting), reason);
 });

@@ -131,26 +131,43 @@ Deno.test("pauseWriting() is called above the high mark, resumeWriting() at the 
   assertEquals(transport.getWriteBufferSize(), 4);
 });
 
-Deno.test("an error in a protocol's callback is reported; from one that receives it ends the connection", async () => {
-  const error = new Error("broken protocol");
-  const throwing = () => {
-    throw error;
-  };
-  for (const name of ["connectionMade", "dataReceived", "eofReceived", "pauseWriting"] as const) {
+const error = new Error("broken protocol");
+const throwing = () => {
+  throw error;
+};
+
+Deno.test("an error in a callback that receives is reported, and ends the connection", async () => {
+  for (const name of ["dataReceived", "eofReceived"] as const) {
     const protocol = new Recorder();
     protocol[name] = throwing;
-    const { carrier, transport, sink } = memoryProtocol(protocol);
-    carrier.send("x");
-    if (name === "pauseWriting") transport.write(new Uint8Array(100_000));
-    if (name === "eofReceived") carrier.end();
+    const { carrier, sink } = memoryProtocol(protocol);
+    if (name === "dataReceived") carrier.send("x");
+    carrier.end();
     await turns(4);
     assertEquals(sink.contexts.map((context) => context.exception), [error]);
     assertEquals(sink.contexts[0]?.peername, carrier.remoteAddr);
-    const receives = name === "dataReceived" || name === "eofReceived";
-    assertEquals(carrier.closed, receives);
-    if (receives) assertStrictEquals(protocol.error, error);
+    assertStrictEquals(protocol.error, error);
+    assert(carrier.closed);
+  }
+});
+
+Deno.test("an error in any other callback is reported, and the connection goes on", async () => {
+  for (const name of ["connectionMade", "pauseWriting", "resumeWriting"] as const) {
+    const protocol = new Recorder();
+    protocol[name] = throwing;
+    const { carrier, transport, sink } = memoryProtocol(protocol);
+    transport.write(new Uint8Array(100_000));
+    await turns(3);
+    carrier.send("x");
+    await turns();
+    assertEquals(sink.contexts.map((context) => context.exception), [error]);
+    assertEquals(protocol.calls.at(-1), "data x");
+    assertEquals(carrier.received.length, 100_000);
     transport.abort();
   }
+});
+
+Deno.test("an error in connectionLost() is reported", async () => {
   const protocol = new Recorder();
   protocol.connectionLost = throwing;
   const { transport, sink } = memoryProtocol(protocol);

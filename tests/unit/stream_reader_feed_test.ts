@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { StreamReader } from "../../net/stream_reader.ts";
 import { StreamReaderProtocol } from "../../net/stream_reader_protocol.ts";
 import type { ReadTransport } from "../../net/transports.ts";
-import { bytes, memoryStreams, settled, text } from "../support.ts";
+import { bytes, memoryProtocol, memoryStreams, settled, text } from "../support.ts";
 
 /** A transport of somebody else's that pushes: it notes when it is paused and resumed. */
 class ForeignTransport implements ReadTransport {
@@ -99,6 +99,22 @@ Deno.test("StreamReaderProtocol feeds its reader, and ends it with the connectio
   const closed = new StreamReader();
   new StreamReaderProtocol(closed).connectionLost(null);
   assert(closed.atEof());
+});
+
+Deno.test("StreamReaderProtocol without a loop leaves its callback's error to the runtime", async () => {
+  const error = new Error("broken handler");
+  const uncaught = Promise.withResolvers<unknown>();
+  const listener = (event: ErrorEvent) => {
+    event.preventDefault();
+    uncaught.resolve(event.error);
+  };
+  addEventListener("error", listener);
+  const protocol = new StreamReaderProtocol(new StreamReader(), () => Promise.reject(error));
+  const { carrier } = memoryProtocol(protocol);
+  assert(await uncaught.promise === error);
+  removeEventListener("error", listener);
+  await settled(Promise.resolve());
+  assert(carrier.closed);
 });
 
 Deno.test("[Symbol.asyncIterator]() gives the lines, the last one without a newline", async () => {
