@@ -356,7 +356,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   setException(exception: Error): void {
     this.#exception = exception;
     // With bytes fed in the same turn, the read that waits is answered by those if it can be.
-    if (!this.#waking) this.#settle()?.reject(exception);
+    if (!this.#waking) this.#fail(exception);
   }
 
   /**
@@ -508,12 +508,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 
   #listen(signal: AbortSignal): () => void {
-    const onAbort = () => {
-      const pending = this.#settle();
-      const blocks = pending?.search.blocks;
-      if (blocks !== undefined) this.#intake.buffer.prepend(concat(blocks));
-      pending?.reject(signal.reason);
-    };
+    const onAbort = () => this.#fail(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
     return () => signal.removeEventListener("abort", onAbort);
   }
@@ -524,6 +519,17 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     this.#pending = null;
     pending?.unlisten?.();
     return pending;
+  }
+
+  /** Rejects the read that waits. What it has gathered goes back: the next read gets it. */
+  #fail(reason: unknown): void {
+    const pending = this.#settle();
+    const blocks = pending?.search.blocks;
+    // After an exception was set there is no next one: then it is gone, as in asyncio.
+    if (blocks !== undefined && this.#exception === null) {
+      this.#intake.buffer.prepend(concat(blocks));
+    }
+    pending?.reject(reason);
   }
 
   /** Looks after the read that waits once the caller, who may have more to feed, is done. */
@@ -545,9 +551,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       data = pending.attempt(pending.search);
       if (data === null && this.exception() !== null) throw this.exception();
     } catch (error) {
-      this.#settle();
-      pending.reject(error);
-      return;
+      return this.#fail(error);
     }
     if (data === null) return this.#intake.pull(pending.want);
     this.#settle();
