@@ -137,8 +137,8 @@ export class Server implements AsyncDisposable {
     for (;;) {
       const conn = await acceptFrom(listener, isClosed, closed, loop);
       if (conn === null) return;
-      // Looked at here and not before: several listeners share the count.
-      await this.#until(() => this.#transports.size < maxConnections || this.#closed);
+      // Looked at here and right before the connection is counted: several listeners share it.
+      while (this.#transports.size >= maxConnections && !this.#closed) await this.#change();
       if (this.#closed) return conn.close();
       try {
         connected(conn, this.#owner);
@@ -150,9 +150,14 @@ export class Server implements AsyncDisposable {
     }
   }
 
-  /** Waits until `condition` holds; it is looked at whenever {@linkcode notify} is called. */
+  /** Waits until `condition` holds; it is looked at whenever something has changed. */
   async #until(condition: () => boolean): Promise<void> {
-    while (!condition()) await (this.#changed ??= Promise.withResolvers<void>()).promise;
+    while (!condition()) await this.#change();
+  }
+
+  /** Waits until a connection or a handler ends, or the server is closed. */
+  #change(): Promise<void> {
+    return (this.#changed ??= Promise.withResolvers<void>()).promise;
   }
 
   #notify(): void {
