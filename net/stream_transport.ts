@@ -117,13 +117,20 @@ export class StreamTransport extends Transport implements IntakeSource {
     this.#pushIfNobodyPulls();
   }
 
-  /** Lets `intake` pull from this transport, in place of pushing to the protocol. */
-  pulledBy(intake: Intake): void {
+  /**
+   * Lets `intake` pull from this transport, in place of pushing to the protocol.
+   *
+   * @returns `false` where pushing has begun: then it goes on.
+   */
+  pulledBy(intake: Intake): boolean {
+    if (this.#push !== null) return false;
     this.#intake = intake;
     intake.source = this;
+    return true;
   }
 
   #pushIfNobodyPulls(pending: PendingRead | null = null): void {
+    if (this.#closing) pending?.catch(() => {}); // Closing interrupts it.
     if (this.#intake !== null || this.#closing) return;
     this.#push ??= new PushLoop(
       this,
@@ -209,9 +216,7 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** See {@linkcode Transport.write}. */
   write(data: Uint8Array | string): void {
-    if (typeof data !== "string" && !(data instanceof Uint8Array)) {
-      throw new TypeError(`write() takes a Uint8Array or a string, not ${show(data)}`);
-    }
+    checkData(data);
     if (this.#closeCalled) throw new Error("write() after close()");
     if (this.#eofWritten) throw new Error("write() after writeEof()");
     // Lost: dropped, as in asyncio; `connectionLost` and `drain()` say why.
@@ -223,7 +228,9 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** See {@linkcode Transport.writeLines}. */
   writeLines(lines: Iterable<Uint8Array | string>): void {
-    for (const line of lines) this.write(line);
+    const pieces = [...lines];
+    pieces.forEach(checkData); // All of them, before the first is sent.
+    for (const piece of pieces) this.write(piece);
   }
 
   #flushAtTurnEnd(): void {
@@ -405,5 +412,11 @@ export class StreamTransport extends Transport implements IntakeSource {
         this.#report("Unhandled exception in connectionLost", exception);
       }
     });
+  }
+}
+
+function checkData(data: Uint8Array | string): void {
+  if (typeof data !== "string" && !(data instanceof Uint8Array)) {
+    throw new TypeError(`write() takes a Uint8Array or a string, not ${show(data)}`);
   }
 }

@@ -28,8 +28,8 @@ const suites: readonly Suite[] = [
   { name: "tests/tcp", permissions: ["--allow-net"] },
   { name: "tests/unix", permissions: ["--allow-net", "--allow-read", "--allow-write"] },
   { name: "tests/conformance", permissions: ["--allow-net", "--allow-read"] },
-  { name: "tests/process", permissions: ["--allow-run"] },
   { name: "tests/peers", permissions: ["--allow-run=python3"] },
+  { name: "tests/process", permissions: ["--allow-run"] },
   { name: "tests/project", permissions: ["--allow-net", "--allow-read", "--allow-run"] },
   {
     name: "documentation",
