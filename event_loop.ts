@@ -3,46 +3,224 @@
  *
  * @module
  */
-import type { ExceptionContext, ExceptionSink } from "./loop/exception_context.ts";
+import type { AbstractEventLoop } from "./loop/abstract_event_loop.ts";
+import { BaseEventLoop } from "./loop/base_event_loop.ts";
+import { current } from "./loop/current.ts";
+import type { TaskSource } from "./loop/task.ts";
+import type { WaitOptions } from "./net/wait_options.ts";
 
-/** Called with the loop and what went wrong. */
-export type ExceptionHandler = (loop: EventLoop, context: ExceptionContext) => void;
+/**
+ * asyncio's event loop over Deno's own.
+ *
+ * @example
+ * ```ts
+ * import { getEventLoop } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const loop = getEventLoop();
+ * const future = loop.createFuture<number>();
+ * loop.callSoon((n) => future.setResult(n), 42);
+ * assertEquals(await future, 42);
+ * ```
+ */
+export class EventLoop extends BaseEventLoop {}
 
-/** asyncio's event loop over Deno's own. */
-export class EventLoop implements ExceptionSink {
-  #exceptionHandler: ExceptionHandler | null = null;
+/** The loop of {@linkcode setEventLoop}, or the default one once it is made. */
+let theLoop: EventLoop | null = null;
+/** Times the sleep of those who don't run a loop; no `stop()` reaches it. */
+let sleepers: EventLoop | null = null;
 
-  /** Sets who is told of errors that no caller can be told; `null` means the default. */
-  setExceptionHandler(handler: ExceptionHandler | null): void {
-    this.#exceptionHandler = handler;
+/**
+ * The loop whose run is under way, or else that of {@linkcode getEventLoop}: this never fails, for
+ * Deno's own loop always runs.
+ *
+ * @returns The loop.
+ *
+ * @example
+ * ```ts
+ * import { getRunningLoop, run } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(await run(() => getRunningLoop().isRunning()), true);
+ * assertEquals(getRunningLoop().isRunning(), false);
+ * ```
+ */
+export function getRunningLoop(): EventLoop {
+  if (current.running !== null) return current.running as EventLoop;
+  if (theLoop === null || theLoop.isClosed()) theLoop = new EventLoop({ free: true });
+  return theLoop;
+}
+
+/**
+ * The loop whose run is under way; without one, the loop of {@linkcode setEventLoop}, or the
+ * default loop.
+ *
+ * The default loop calls callbacks from the start, with no `run` at all, until it is stopped. Like
+ * any other it then waits for its next run.
+ *
+ * @returns The loop.
+ *
+ * @example
+ * ```ts
+ * import { getEventLoop, sleep } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * let called = false;
+ * getEventLoop().callSoon(() => called = true);
+ * await sleep(1);
+ * assertEquals(called, true);
+ * ```
+ */
+export function getEventLoop(): EventLoop {
+  return getRunningLoop();
+}
+
+/**
+ * Sets the loop that {@linkcode getEventLoop} gives while none runs.
+ *
+ * @param loop The loop, or `null` for the default one.
+ * @throws {TypeError} When it is neither.
+ *
+ * @example
+ * ```ts
+ * import { getEventLoop, newEventLoop, setEventLoop } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using loop = newEventLoop();
+ * setEventLoop(loop);
+ * assertEquals(getEventLoop() === loop, true);
+ * setEventLoop(null);
+ * ```
+ */
+export function setEventLoop(loop: EventLoop | null): void {
+  if (loop !== null && !(loop instanceof EventLoop)) {
+    throw new TypeError(`setEventLoop() takes an EventLoop or null, got ${typeof loop}`);
   }
+  theLoop = loop;
+}
 
-  /** The handler in force, or `null` for the default one. */
-  getExceptionHandler(): ExceptionHandler | null {
-    return this.#exceptionHandler;
-  }
+/**
+ * Makes a loop, which calls callbacks only while it is run.
+ *
+ * @returns The loop; close it when it is no longer needed.
+ *
+ * @example
+ * ```ts
+ * import { newEventLoop } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using loop = newEventLoop();
+ * assertEquals(await loop.runUntilComplete(() => 42), 42);
+ * ```
+ */
+export function newEventLoop(): EventLoop {
+  return new EventLoop();
+}
 
-  /** Prints `context` to the standard error output. */
-  defaultExceptionHandler(context: ExceptionContext): void {
-    const { message, exception, ...rest } = context;
-    console.error(message, ...(exception === undefined ? [] : [exception]), rest);
-  }
+/** Options of {@linkcode run}. */
+export interface RunOptions {
+  /** Switches debug mode on or off; by default the environment decides, see `getDebug`. */
+  debug?: boolean | undefined;
+  /** Cancels `main` when aborted; `run` then rejects with its reason. */
+  signal?: AbortSignal | undefined;
+}
 
-  /** Hands `context` to the exception handler in force. */
-  callExceptionHandler(context: ExceptionContext): void {
-    if (this.#exceptionHandler === null) return this.defaultExceptionHandler(context);
-    try {
-      this.#exceptionHandler(this, context);
-    } catch (exception) {
-      this.defaultExceptionHandler({ message: "Unhandled error in exception handler", exception });
-      this.defaultExceptionHandler(context);
-    }
+/**
+ * Runs `main` in a loop of its own, and cleans up: tasks that are left are cancelled and waited
+ * for, async generators and the default executor shut down, and the loop is closed.
+ *
+ * Ctrl-C ends the process, as ever in Deno: {@linkcode EventLoop.addSignalHandler} is there for
+ * programs that have to do something first.
+ *
+ * @param main The function to call, which is given an `AbortSignal`, or a promise.
+ * @param options Whether to debug, and a signal that cancels `main`.
+ * @returns What `main` returns.
+ * @throws {Error} When a loop is running.
+ * @throws {unknown} What `main` throws.
+ *
+ * @example
+ * ```ts
+ * import { run, sleep } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const result = await run(async () => {
+ *   await sleep(1);
+ *   return "done";
+ * });
+ * assertEquals(result, "done");
+ * ```
+ */
+export async function run<T>(main: TaskSource<T>, options: RunOptions = {}): Promise<T> {
+  const { debug, signal } = options;
+  if (current.running !== null) throw new Error("run() can't be called while a loop is running");
+  signal?.throwIfAborted();
+  using loop = newEventLoop();
+  if (debug !== undefined) loop.setDebug(debug);
+  const task = loop.createTask(main, { signal });
+  try {
+    return await loop.runUntilComplete(task);
+  } catch (error) {
+    throw task.cancelled() && signal?.aborted ? signal.reason : error;
+  } finally {
+    await cancelAllTasks(loop);
+    await loop.runUntilComplete(() => loop.shutdownAsyncGens());
+    await loop.runUntilComplete(() => loop.shutdownDefaultExecutor());
   }
 }
 
-const theLoop = new EventLoop();
+async function cancelAllTasks(loop: AbstractEventLoop): Promise<void> {
+  const tasks = loop.allTasks();
+  for (const task of tasks) task.cancel("run() is over");
+  await loop.runUntilComplete(() => Promise.allSettled(tasks));
+  for (const task of tasks) {
+    const exception = task.cancelled() ? null : task.exception();
+    if (exception === null) continue;
+    loop.callExceptionHandler({ message: "A task failed as run() ended", exception, task });
+  }
+}
 
-/** The loop in use; it never fails, for Deno's loop always runs. */
-export function getRunningLoop(): EventLoop {
-  return theLoop;
+/**
+ * Waits.
+ *
+ * @param ms How many milliseconds; 0 or less waits for one batch of callbacks.
+ * @returns Nothing.
+ *
+ * @example
+ * ```ts
+ * import { sleep } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(await sleep(1, "awake"), "awake");
+ * ```
+ */
+export function sleep(ms: number): Promise<void>;
+/**
+ * Waits, then gives `result`.
+ *
+ * @typeParam T The type of the result.
+ * @param ms How many milliseconds; 0 or less waits for one batch of callbacks.
+ * @param result What to give.
+ * @param options A signal that ends the wait.
+ * @returns The result.
+ * @throws {RangeError} When `ms` is not a finite number.
+ * @throws {unknown} The signal's reason, when it is aborted.
+ */
+export function sleep<T>(ms: number, result: T, options?: WaitOptions): Promise<T>;
+export async function sleep<T>(ms: number, result?: T, options: WaitOptions = {}): Promise<T> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  if (!Number.isFinite(ms)) throw new RangeError(`sleep() takes milliseconds, got ${ms}`);
+  const loop = (current.running as EventLoop | null) ??
+    (sleepers ??= new EventLoop({ free: true }));
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const abort = () => reject(signal?.reason);
+  signal?.addEventListener("abort", abort);
+  const handle = ms > 0 ? loop.callLater(ms, resolve) : loop.callSoon(resolve);
+  try {
+    await promise;
+    return result as T;
+  } finally {
+    handle.cancel();
+    signal?.removeEventListener("abort", abort);
+  }
 }

@@ -1,4 +1,4 @@
-// deno run --allow-net --allow-read=/tmp --allow-write=/tmp examples/unix_echo.ts
+// deno run --allow-net=unix:/tmp/streams-echo.sock --allow-read=/tmp/streams-echo.sock --allow-write=/tmp/streams-echo.sock examples/unix_echo.ts
 //
 // An echo server on a Unix socket and a client that talks to it, in one program. The socket is
 // /tmp/streams-echo.sock, or the first argument.

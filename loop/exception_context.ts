@@ -26,6 +26,8 @@ export interface ExceptionContext {
   socket?: unknown;
   /** The async generator concerned. */
   asyncgen?: unknown;
+  /** What a handler that threw had been told. */
+  context?: ExceptionContext;
   /** Where the object concerned was made, in debug mode. */
   sourceTraceback?: string;
 }

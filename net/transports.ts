@@ -42,10 +42,22 @@ export abstract class BaseTransport {
    * Tells what is known of the transport, under asyncio's names.
    *
    * @param name The name, such as `"peername"`.
-   * @param defaultValue What to return where nothing is known under that name.
+   * @returns The value, or `null` where nothing is known under that name.
    */
   abstract getExtraInfo<K extends keyof ExtraInfo>(name: K): ExtraInfo[K] | null;
+  /**
+   * Tells what is known of the transport, or `defaultValue`.
+   *
+   * @param name The name.
+   * @param defaultValue What to return where nothing is known under that name.
+   */
   abstract getExtraInfo<K extends keyof ExtraInfo, D>(name: K, defaultValue: D): ExtraInfo[K] | D;
+  /**
+   * Tells what is known of the transport under a name of its own.
+   *
+   * @param name The name.
+   * @param defaultValue What to return where nothing is known under that name; `null` by default.
+   */
   abstract getExtraInfo(name: string, defaultValue?: unknown): unknown;
   /** The protocol in use. */
   abstract getProtocol(): BaseProtocol;

@@ -1,0 +1,96 @@
+/**
+ * Batches of callbacks, and the turns of Deno's loop that they run in.
+ *
+ * @module
+ */
+import { type Handle, release } from "./handle.ts";
+import { TimerQueue } from "./timer_queue.ts";
+
+/**
+ * Runs what is ready, batch by batch: a batch is what was ready when it began, timers that are due
+ * coming last, and it runs in one turn of Deno's loop.
+ *
+ * Each callback has an immediate of its own, and not one for the batch, because Deno runs all
+ * immediates that are there in one turn and empties the microtask queue after each of them. An
+ * `await` that a callback ends so goes on before the next callback runs, as in asyncio.
+ */
+export class Turns {
+  #ready: Handle[] = [];
+  /** What waits for its time. */
+  readonly timers: TimerQueue = new TimerQueue(() => this.#wake());
+  /** Whether callbacks also run between runs, until {@linkcode Turns.stop}. */
+  #free: boolean;
+  #running: boolean;
+  /** Whether a turn is planned or under way, whose end looks for what to do next. */
+  #busy = false;
+  #stopping = false;
+  #onStopped: (() => void) | null = null;
+
+  /** @param free Whether callbacks run with no {@linkcode Turns.run}, until the first `stop`. */
+  constructor(free: boolean) {
+    this.#free = free;
+    this.#running = free;
+    this.timers.setRunning(free);
+  }
+
+  /** Adds to the next batch. */
+  add(handle: Handle): void {
+    this.#ready.push(handle);
+    this.#wake();
+  }
+
+  /** Runs callbacks until {@linkcode Turns.stop}; if that was called before, for one batch. */
+  run(onStopped: () => void): void {
+    this.#onStopped = onStopped;
+    this.#running = true;
+    this.timers.setRunning(true);
+    if (this.#stopping || this.#ready.length > 0) this.#wake();
+  }
+
+  /** Ends at the end of the batch that is under way, or else of the next one. */
+  stop(): void {
+    this.#free = false;
+    this.endRun();
+  }
+
+  /** Like {@linkcode Turns.stop}, but a loop that ran before the run goes on running. */
+  endRun(): void {
+    this.#stopping = true;
+    this.#wake();
+  }
+
+  /** Drops what waits. */
+  clear(): void {
+    this.#ready = [];
+    this.timers.clear();
+  }
+
+  #wake(): void {
+    if (!this.#running || this.#busy) return;
+    this.#busy = true;
+    setImmediate(() => this.#startBatch());
+  }
+
+  #startBatch(): void {
+    const batch = this.#ready.concat(this.timers.takeDue(performance.now()));
+    this.#ready = [];
+    for (const handle of batch) setImmediate(release, handle);
+    setImmediate(() => this.#endBatch());
+  }
+
+  #endBatch(): void {
+    if (this.#stopping) this.#end();
+    const isMoreToDo = this.#ready.length > 0 || this.timers.isDue(performance.now());
+    if (this.#running && isMoreToDo) return this.#startBatch();
+    this.#busy = false;
+  }
+
+  #end(): void {
+    this.#stopping = false;
+    this.#running = this.#free;
+    this.timers.setRunning(this.#free);
+    const onStopped = this.#onStopped;
+    this.#onStopped = null;
+    onStopped?.();
+  }
+}

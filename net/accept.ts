@@ -1,0 +1,64 @@
+/**
+ * Accepting connections, whatever `accept` fails with.
+ *
+ * @module
+ */
+import type { ExceptionSink } from "../loop/exception_context.ts";
+import { formatAddr } from "./addresses.ts";
+
+/** How long to wait when there is no descriptor or memory for another connection, in ms. */
+const PAUSE = 100;
+
+/**
+ * Waits for the next connection on `listener`.
+ *
+ * A peer that has left before it was accepted is passed over. Any other failure, such as a lack
+ * of descriptors, is reported once, and tried again every {@linkcode PAUSE} ms: no exit, no busy loop.
+ *
+ * @param listener Where to accept.
+ * @param isClosed Whether the listener has been closed on purpose.
+ * @param closed Settled when it is.
+ * @param sink Who is told of failures.
+ * @returns The connection, or `null` once the listener is closed.
+ */
+export async function acceptFrom(
+  listener: Deno.Listener,
+  isClosed: () => boolean,
+  closed: Promise<void>,
+  sink: ExceptionSink,
+): Promise<Deno.Conn | null> {
+  let reported = false;
+  while (!isClosed()) {
+    try {
+      return await listener.accept();
+    } catch (exception) {
+      if (isClosed()) return null;
+      if (leftEarly(exception)) continue;
+      if (!reported) report(sink, listener, exception);
+      reported = true;
+      await pause(closed);
+    }
+  }
+  return null;
+}
+
+function leftEarly(error: unknown): boolean {
+  return error instanceof Deno.errors.NotConnected ||
+    error instanceof Deno.errors.ConnectionAborted ||
+    error instanceof Deno.errors.ConnectionReset;
+}
+
+function report(sink: ExceptionSink, listener: Deno.Listener, exception: unknown): void {
+  sink.callExceptionHandler({
+    message: `Can't accept connections on ${formatAddr(listener.addr)}; trying again`,
+    exception,
+    socket: listener,
+  });
+}
+
+async function pause(closed: Promise<void>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, PAUSE);
+  await Promise.race([promise, closed]);
+  clearTimeout(timer);
+}

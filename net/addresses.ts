@@ -1,0 +1,26 @@
+/**
+ * Addresses as text.
+ *
+ * @module
+ */
+
+/** Writes an address as people do: `127.0.0.1:80`, `[::1]:80`, a path. */
+export function formatAddr(addr: Deno.Addr): string {
+  switch (addr.transport) {
+    case "tcp":
+    case "udp":
+      return formatHost(addr.hostname, addr.port);
+    case "unix":
+    case "unixpacket":
+      return addr.path === null
+        ? "an unnamed Unix socket"
+        : `unix:${addr.path.replace(/^\0/, "@")}`;
+    default:
+      return addr.transport;
+  }
+}
+
+/** Writes a host and a port as people do. */
+export function formatHost(hostname: string, port: number): string {
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}

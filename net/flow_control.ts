@@ -1,0 +1,123 @@
+/**
+ * What `drain()` and `waitClosed()` wait for.
+ *
+ * @module
+ */
+import { Protocol } from "./protocols.ts";
+import { nextTurn } from "./turn.ts";
+
+/** After this many drains that had nothing to wait for, one waits for the turn to end. */
+const DRAINS_A_TURN = 1_000;
+const DONE = Promise.resolve();
+let drains = 0;
+
+let flowOf: (protocol: FlowControlMixin) => FlowControl;
+
+/** The state of a protocol's flow control, for the package's own use. */
+export function getFlowControl(protocol: FlowControlMixin): FlowControl {
+  return flowOf(protocol);
+}
+
+/** Whether a connection can be written to, and whether it is still there. */
+export class FlowControl {
+  #paused = false;
+  #lost: { error: Error | null } | null = null;
+  #drained: PromiseWithResolvers<void> | null = null;
+  #closed: PromiseWithResolvers<void> | null = null;
+
+  /** The transport's buffer is full. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  /** It is empty enough. */
+  resume(): void {
+    this.#paused = false;
+    this.#drained?.resolve();
+    this.#drained = null;
+  }
+
+  /** The connection has ended. */
+  lose(error: Error | null): void {
+    if (this.#lost !== null) return;
+    this.#lost = { error };
+    this.#drained?.reject(connectionLost(error));
+    this.#drained = null;
+    if (error === null) this.#closed?.resolve();
+    else this.#closed?.reject(error);
+    this.#closed = null;
+  }
+
+  /** Waits until more may be written. */
+  drained(): Promise<void> {
+    if (this.#lost !== null) return rejected(connectionLost(this.#lost.error));
+    if (this.#paused) return (this.#drained ??= waiters()).promise;
+    // A loop that only writes and drains would let nobody else have a turn, and send nothing.
+    if (++drains < DRAINS_A_TURN) return DONE;
+    drains = 0;
+    return nextTurn();
+  }
+
+  /** Waits until the connection has ended. */
+  closed(): Promise<void> {
+    if (this.#lost === null) return (this.#closed ??= waiters()).promise;
+    return this.#lost.error === null ? DONE : rejected(this.#lost.error);
+  }
+}
+
+// A caller may look away from these promises: what they reject with is told again whenever asked,
+// and must not end the process.
+
+function waiters(): PromiseWithResolvers<void> {
+  const waiters = Promise.withResolvers<void>();
+  waiters.promise.catch(() => {});
+  return waiters;
+}
+
+function rejected(error: Error): Promise<void> {
+  const promise = Promise.reject(error);
+  promise.catch(() => {});
+  return promise;
+}
+
+function connectionLost(error: Error | null): Error {
+  return error ?? new Deno.errors.ConnectionReset("the connection is closed");
+}
+
+/**
+ * A protocol that keeps count of whether its connection can be written to: asyncio's
+ * `FlowControlMixin`. A {@linkcode StreamWriter} needs one.
+ *
+ * @example
+ * ```ts
+ * import { FlowControlMixin } from "@asyncio/streams";
+ * import { assert } from "@std/assert";
+ *
+ * const protocol = new FlowControlMixin();
+ * protocol.pauseWriting();
+ * protocol.resumeWriting();
+ * assert(protocol instanceof FlowControlMixin);
+ * ```
+ */
+export class FlowControlMixin extends Protocol {
+  readonly #flow = new FlowControl();
+
+  static {
+    flowOf = (protocol) => protocol.#flow;
+  }
+
+  /** The transport's write buffer is full: `drain()` waits. */
+  override pauseWriting(): void {
+    this.#flow.pause();
+  }
+
+  /** It is empty enough: `drain()` goes on. */
+  override resumeWriting(): void {
+    this.#flow.resume();
+  }
+
+  /** The connection has ended: `drain()` rejects, `waitClosed()` ends. */
+  override connectionLost(error: Error | null): void {
+    this.#flow.lose(error);
+  }
+}

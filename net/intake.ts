@@ -1,0 +1,134 @@
+/**
+ * The receiving half of a stream: a read buffer, where its bytes come from, and how they end.
+ *
+ * @module
+ */
+import type { Carrier } from "./carrier.ts";
+import { ReadBuffer } from "./read_buffer.ts";
+
+/** Where an intake gets more bytes from: a transport, asked only when a read can't be answered. */
+export interface IntakeSource {
+  /** What to read from. */
+  readonly carrier: Carrier;
+  /** Called before a wait: sends what was written. `false` means not to read now. */
+  beforeRead(): boolean;
+  /**
+   * Called when the carrier says that no more comes.
+   *
+   * @returns An error if that is not the regular end, or `null`.
+   */
+  readEnded(): unknown;
+  /** Called when a read of the carrier failed. */
+  readFailed(error: unknown): void;
+}
+
+/** A read that is still under way when an intake gives up its source: the bytes, or `null` at EOF. */
+export type PendingRead = Promise<Uint8Array | null>;
+
+/** Bytes that came, and what becomes of those to come. */
+export class Intake {
+  /** What came and was not taken. */
+  readonly buffer: ReadBuffer = new ReadBuffer();
+  /** No more bytes come. */
+  eof = false;
+  /** Why no more bytes come, where it is an error; it counts once the bytes before it can't answer. */
+  fault: unknown = null;
+  /** Where bytes come from; `null` when they are fed by hand. */
+  source: IntakeSource | null = null;
+  /** How many reads of carriers have been answered. */
+  reads = 0;
+  readonly #arrived: () => void;
+  #reading = false;
+  /** How many bytes to take in though nobody reads them: see {@linkcode takeIn}. */
+  #ahead = 0;
+  /** Who gets the read under way, since {@linkcode handOver}. */
+  #heir: PromiseWithResolvers<Uint8Array | null> | null = null;
+
+  /** Makes an empty intake that calls `arrived` whenever bytes or the end have come by {@linkcode pull}. */
+  constructor(arrived: () => void) {
+    this.#arrived = arrived;
+  }
+
+  /** Nothing more will come. */
+  get ended(): boolean {
+    return this.eof || this.fault !== null;
+  }
+
+  /** A read of the carrier is under way. */
+  get reading(): boolean {
+    return this.#reading;
+  }
+
+  /**
+   * Asks the source for more, unless that is under way.
+   *
+   * @param want How many bytes the reader would take, at the most.
+   */
+  pull(want: number): void {
+    const { source } = this;
+    if (source === null || this.#reading || this.ended || !source.beforeRead()) return;
+    this.#reading = true;
+    source.carrier.read(this.buffer.space(want)).then(this.#onRead, this.#onFault);
+  }
+
+  /** Lets a reader that waits go on: the source reads again. */
+  resume(): void {
+    this.#arrived();
+  }
+
+  /**
+   * Reads ahead of the reader from now on, so that the end is seen though nobody reads.
+   *
+   * @param ahead How many bytes may be buffered, at the most.
+   */
+  takeIn(ahead: number): void {
+    this.#ahead = ahead;
+    if (this.buffer.length < ahead) this.pull(ahead);
+  }
+
+  /** Marks the end: an error, or `null` for a regular one. */
+  end(error: unknown): void {
+    if (this.ended) return;
+    if (error === null) this.eof = true;
+    else this.fault = error;
+    this.#arrived();
+  }
+
+  /** Gives up the source; what is buffered stays. Returns the read that is still under way. */
+  handOver(): PendingRead | null {
+    this.source = null;
+    if (!this.#reading) return null;
+    this.#heir = Promise.withResolvers();
+    return this.#heir.promise;
+  }
+
+  // Fields, so that a wait costs no closure; `then` on the carrier's own promise instead of an async
+  // function takes a ping-pong from 0.85 to 1.0 times a bare loop.
+  readonly #onRead = (n: number | null): void => {
+    this.#reading = false;
+    this.reads++;
+    if (this.#heir !== null) return this.#inherit(n);
+    if (n === null) return this.end(this.source?.readEnded() ?? null);
+    this.buffer.filled(n);
+    this.#arrived();
+    if (this.buffer.length < this.#ahead) this.pull(this.#ahead);
+  };
+
+  readonly #onFault = (error: unknown): void => {
+    this.#reading = false;
+    this.reads++;
+    if (this.#heir !== null) {
+      this.#heir.reject(error);
+      this.#heir = null;
+    } else {
+      this.source?.readFailed(error);
+    }
+  };
+
+  #inherit(n: number | null): void {
+    const heir = this.#heir!;
+    this.#heir = null;
+    heir.resolve(n === null ? null : this.buffer.lentBytes(n));
+    this.#arrived();
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * Opening TCP and Unix listeners.
+ *
+ * @module
+ */
+import type { ExceptionSink } from "../loop/exception_context.ts";
+import { formatHost } from "./addresses.ts";
+import { explain } from "./os_error.ts";
+import { resolve } from "./resolve.ts";
+
+/** Where and how to listen. */
+export interface ListenTcp {
+  /** Hosts to listen on; `null` means every interface. */
+  hosts: readonly string[] | null;
+  /** The port; 0 means a free one. */
+  port: number;
+  /** Which addresses to use; 0 means both. */
+  family: 0 | 4 | 6;
+  /** How many connections may wait to be accepted. */
+  backlog: number;
+  /** Lets other processes listen on the same port. */
+  reusePort: boolean;
+}
+
+/** `Deno.listen`'s options, with those that its types leave out. */
+interface DenoListenOptions extends Deno.TcpListenOptions {
+  reusePort?: boolean;
+}
+
+/** Opens listeners on every address of every host, or on none. */
+export async function listenTcp(init: ListenTcp): Promise<Deno.Listener[]> {
+  const { hosts, port, family } = init;
+  const listeners: Deno.Listener[] = [];
+  try {
+    if (hosts === null) {
+      listeners.push(listenEverywhere(init));
+    } else {
+      for (const host of new Set(hosts)) {
+        for (const hostname of await addressesOf(host, family, port)) {
+          listeners.push(listen(hostname, init));
+        }
+      }
+    }
+    return listeners;
+  } catch (error) {
+    for (const listener of listeners) listener.close();
+    throw error;
+  }
+}
+
+async function addressesOf(host: string, family: 0 | 4 | 6, port: number): Promise<string[]> {
+  try {
+    const addresses = await resolve(host, family);
+    // By its name where that is all the same: then permission for the name is enough.
+    return addresses.length === 1 && family === 0 ? [host] : addresses;
+  } catch (error) {
+    throw explain(`cannot listen on ${formatHost(host, port)}`, error);
+  }
+}
+
+function listenEverywhere(init: ListenTcp): Deno.Listener {
+  if (init.family === 4) return listen("0.0.0.0", init);
+  try {
+    return listen("::", init); // Both families on one socket.
+  } catch (error) {
+    const noIpv6 = error instanceof Deno.errors.AddrNotAvailable || /os error 97/.test(`${error}`);
+    if (init.family === 0 && noIpv6) return listen("0.0.0.0", init);
+    throw error;
+  }
+}
+
+function listen(hostname: string, { port, backlog, reusePort }: ListenTcp): Deno.Listener {
+  const options: DenoListenOptions = { hostname, port, tcpBacklog: backlog };
+  if (reusePort) options.reusePort = true;
+  try {
+    return Deno.listen(options);
+  } catch (error) {
+    throw explain(`cannot listen on ${formatHost(hostname, port)}`, error);
+  }
+}
+
+/** Whether Deno can share a port between processes: asked before, for the attempt ends the process. */
+export function canReusePort(): boolean {
+  return "listenDatagram" in Deno;
+}
+
+/** A Unix listener and how to close it. */
+export interface UnixListener {
+  /** The open listener. */
+  listener: Deno.UnixListener;
+  /** Closes it; its socket file goes or stays as it should. */
+  close: () => void;
+}
+
+/**
+ * Opens a Unix listener.
+ *
+ * @param path The path, or `"\0name"`.
+ * @param mode The socket file's permission bits.
+ * @param cleanup Whether closing removes the socket file.
+ * @param sink Who is told if closing removed what it should have kept.
+ */
+export function listenUnix(
+  path: string,
+  mode: number | undefined,
+  cleanup: boolean,
+  sink: ExceptionSink,
+): UnixListener {
+  const what = `cannot listen on unix:${path.replace("\0", "@")}`;
+  let listener: Deno.UnixListener;
+  try {
+    listener = Deno.listen({ transport: "unix", path });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) throw explain(what, error);
+    const hint = "a file is in the way; remove it if no other server uses it";
+    throw new Deno.errors.AddrInUse(`${what}: ${hint}`, { cause: error });
+  }
+  if (path.startsWith("\0")) return { listener, close: () => listener.close() };
+  try {
+    const own = Deno.lstatSync(path);
+    if (mode !== undefined) Deno.chmodSync(path, mode);
+    const close = () => closeUnix(listener, path, cleanup, own, sink);
+    return { listener, close };
+  } catch (error) {
+    listener.close();
+    throw explain(what, error);
+  }
+}
+
+/**
+ * Closes a Unix listener. Deno removes whatever is at its path then, so what shall stay, such
+ * as the socket of a server that has taken the path over, steps aside for that moment.
+ */
+function closeUnix(
+  listener: Deno.Listener,
+  path: string,
+  cleanup: boolean,
+  own: Deno.FileInfo,
+  sink: ExceptionSink,
+): void {
+  const aside = `${path}.${crypto.randomUUID()}`;
+  let moved = false;
+  try {
+    const there = Deno.lstatSync(path);
+    const isOwn = there.ino === own.ino && there.dev === own.dev;
+    if (!isOwn || !cleanup) {
+      Deno.renameSync(path, aside);
+      moved = true;
+    }
+  } catch (exception) {
+    if (!(exception instanceof Deno.errors.NotFound)) {
+      const message = `Closing removed the file at unix:${path}, which it should have kept`;
+      sink.callExceptionHandler({ message, exception, socket: listener });
+    }
+  }
+  listener.close();
+  if (moved) Deno.renameSync(aside, path);
+}

@@ -1,0 +1,135 @@
+/**
+ * Reading for a protocol: what comes is pushed to it.
+ *
+ * @module
+ */
+import type { BaseProtocol, BufferedProtocol, Protocol } from "./protocols.ts";
+import type { IntakeSource, PendingRead } from "./intake.ts";
+import { ReadBuffer } from "./read_buffer.ts";
+
+/** The largest piece a protocol is handed at once, in bytes: asyncio's. */
+const PIECE = 262_144;
+
+/** What a push loop needs of its transport. */
+export interface PushSource extends IntakeSource {
+  /** Whether data may be handed out: neither paused nor closing. */
+  isReading(): boolean;
+}
+
+/** Reads a carrier for as long as its transport reads, and hands what comes to the protocol. */
+export class PushLoop {
+  readonly #source: PushSource;
+  readonly #protocol: () => BaseProtocol;
+  readonly #tell: (callback: () => void) => void;
+  /** What came, in part while reading was paused. */
+  readonly #buffer = new ReadBuffer();
+  /** The protocol's own buffer and its owner, while a read into it is under way. */
+  #borrowed: { buffer: Uint8Array; owner: BufferedProtocol } | null = null;
+  #reading = false;
+  #ended = false;
+  /** The end came while reading was paused. */
+  #endHeld = false;
+
+  /**
+   * Makes a loop that does nothing before {@linkcode run}.
+   *
+   * @param source The transport.
+   * @param protocol Tells the protocol in force.
+   * @param tell Calls a callback of the protocol; it never throws.
+   */
+  constructor(
+    source: PushSource,
+    protocol: () => BaseProtocol,
+    tell: (callback: () => void) => void,
+  ) {
+    this.#source = source;
+    this.#protocol = protocol;
+    this.#tell = tell;
+  }
+
+  /** A read of the carrier is under way. */
+  get reading(): boolean {
+    return this.#reading;
+  }
+
+  /** Takes over a read of the carrier that is under way already. */
+  adopt(read: PendingRead): void {
+    this.#reading = true;
+    read.then((bytes) => {
+      if (bytes === null) return this.#onRead(null);
+      this.#reading = false;
+      this.#buffer.append(bytes);
+      this.run();
+    }, this.#onError);
+  }
+
+  /** Goes on, if the transport reads; it may be called at any time. */
+  run(): void {
+    if (this.#source.isReading() && this.#buffer.length > 0) {
+      this.#deliver(this.#buffer.take(this.#buffer.length));
+    }
+    if (this.#endHeld && this.#source.isReading()) this.#end();
+    if (this.#reading || this.#ended || !this.#source.beforeRead()) return;
+    const space = this.#space();
+    if (space === null) return;
+    this.#reading = true;
+    this.#source.carrier.read(space).then(this.#onRead, this.#onError);
+  }
+
+  #space(): Uint8Array | null {
+    const protocol: BufferedProtocol = this.#protocol();
+    if (protocol.getBuffer === undefined) return this.#buffer.space(PIECE);
+    this.#tell(() => {
+      const buffer = protocol.getBuffer!(-1);
+      if (buffer.length === 0) throw new RangeError("getBuffer() returned an empty buffer");
+      this.#borrowed = { buffer, owner: protocol };
+    });
+    return this.#borrowed?.buffer ?? null;
+  }
+
+  readonly #onRead = (n: number | null): void => {
+    this.#reading = false;
+    const borrowed = this.#borrowed;
+    this.#borrowed = null;
+    if (n === null) {
+      if (this.#source.isReading()) this.#end();
+      else this.#endHeld = true;
+      return;
+    }
+    if (borrowed === null) {
+      this.#buffer.filled(n);
+    } else if (borrowed.owner === this.#protocol() && this.#source.isReading()) {
+      this.#tell(() => borrowed.owner.bufferUpdated?.(n));
+    } else {
+      // Another protocol is in force by now, or reading is paused.
+      this.#buffer.append(borrowed.buffer.subarray(0, n));
+    }
+    this.run();
+  };
+
+  readonly #onError = (error: unknown): void => {
+    this.#reading = false;
+    this.#source.readFailed(error);
+  };
+
+  #end(): void {
+    this.#endHeld = false;
+    this.#ended = true;
+    this.#source.readEnded();
+  }
+
+  #deliver(data: Uint8Array): void {
+    this.#tell(() => {
+      const protocol: Protocol & BufferedProtocol = this.#protocol();
+      if (protocol.getBuffer === undefined) return protocol.dataReceived?.(data);
+      for (let at = 0; at < data.length;) {
+        const buffer = protocol.getBuffer(data.length - at);
+        if (buffer.length === 0) throw new RangeError("getBuffer() returned an empty buffer");
+        const piece = data.subarray(at, at + buffer.length);
+        buffer.set(piece);
+        protocol.bufferUpdated?.(piece.length);
+        at += piece.length;
+      }
+    });
+  }
+}

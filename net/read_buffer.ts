@@ -1,0 +1,179 @@
+/**
+ * The bytes that have come and were not read yet.
+ *
+ * @module
+ */
+import { findByte } from "./find_byte.ts";
+
+/** The size of a connection's first chunk, in bytes: an idle connection costs little. */
+const FIRST = 256;
+/** The largest chunk for lines and frames, in bytes. It bounds what a small result keeps alive. */
+const LARGE = 65_536;
+/** The largest chunk for reads that ask for more than {@linkcode LARGE}, in bytes. */
+const BULK = 262_144;
+
+const NONE = new Uint8Array(0);
+const NO_WORDS = new Int32Array(0);
+
+/** Where a separator was found, counted from the start of the buffered bytes. */
+export interface Match {
+  /** The index of the separator's first byte. */
+  start: number;
+  /** The index behind its last byte. */
+  end: number;
+}
+
+/**
+ * A queue of bytes in one contiguous chunk of memory.
+ *
+ * What {@linkcode ReadBuffer.take} returns is a view into the chunk, and a byte of a chunk, once
+ * stored, is never written again, so results stay as they are. Chunks start small,
+ * grow with what arrives and shrink again. A result keeps at most its chunk alive: 64 KiB, unless it
+ * is itself larger than half of a larger one; smaller results are copied out of larger chunks.
+ */
+export class ReadBuffer {
+  #chunk: Uint8Array<ArrayBuffer> = NONE;
+  #words = NO_WORDS;
+  #start = 0;
+  #end = 0;
+  /** The size to make the next chunk, in bytes. */
+  #size = FIRST;
+  /** What {@linkcode space} gave out and {@linkcode filled} has not taken back. */
+  #lent: Uint8Array<ArrayBuffer> | null = null;
+
+  /** How many bytes are buffered. */
+  get length(): number {
+    return this.#end - this.#start;
+  }
+
+  /**
+   * Gives out memory for a carrier to read into; {@linkcode filled} says how that went.
+   *
+   * @param want How many bytes the reader would take, at the most.
+   */
+  space(want: number): Uint8Array<ArrayBuffer> {
+    const { length } = this.#chunk;
+    const size = want > LARGE ? this.#size : Math.min(this.#size, LARGE);
+    // A new chunk when under half is free: filling one to its end splits reads, and with them the
+    // writes that answer them. And when the chunk was made for more than what comes now.
+    if ((length - this.#end) * 2 < size || (length > 4 * size && this.length < size)) {
+      this.#renew(Math.max(size, 2 * this.length));
+    }
+    return this.#lent = this.#end === 0 ? this.#chunk : this.#chunk.subarray(this.#end);
+  }
+
+  /** Takes in the first `n` bytes of what {@linkcode space} gave out. */
+  filled(n: number): void {
+    const lent = this.#lent!;
+    this.#lent = null;
+    if (lent.buffer === this.#chunk.buffer) this.#end += n;
+    else this.append(lent.subarray(0, n));
+    // Room for about four such reads; it shrinks only when reads are far smaller.
+    if (n * 4 > this.#size) this.#size = Math.min(this.#size * 4, BULK);
+    else if (n * 32 < this.#size) this.#size = Math.max(this.#size >> 1, FIRST);
+  }
+
+  /** The first `n` bytes of what {@linkcode space} gave out, as a copy that is not taken in. */
+  lentBytes(n: number): Uint8Array {
+    const lent = this.#lent!;
+    this.#lent = null;
+    return lent.slice(0, n);
+  }
+
+  /** Appends a copy of `bytes`. */
+  append(bytes: Uint8Array): void {
+    // Lent memory lies behind what is buffered: another reader may be storing there.
+    if (this.#lent !== null && this.#lent.buffer === this.#chunk.buffer) {
+      this.#renew(Math.max(this.#size, this.length + bytes.length));
+    } else if (this.#chunk.length - this.#end < bytes.length) {
+      this.#renew(Math.max(this.#size, 2 * this.length + bytes.length));
+      if (this.#size < LARGE) this.#size *= 4;
+    }
+    this.#chunk.set(bytes, this.#end);
+    this.#end += bytes.length;
+  }
+
+  /** Puts a copy of `bytes` before what is buffered. */
+  prepend(bytes: Uint8Array): void {
+    const rest = this.#chunk.subarray(this.#start, this.#end);
+    this.#replace(bytes.length + rest.length);
+    this.#chunk.set(bytes);
+    this.#chunk.set(rest, bytes.length);
+    this.#end = bytes.length + rest.length;
+  }
+
+  /** Removes the first `n` bytes, which must be there, and returns them. */
+  take(n: number): Uint8Array<ArrayBuffer> {
+    const start = this.#start;
+    const end = this.#start = start + n;
+    const chunk = this.#chunk;
+    return chunk.length > LARGE && n * 2 < chunk.length
+      ? chunk.slice(start, end)
+      : chunk.subarray(start, end);
+  }
+
+  /** Removes the first `n` bytes, which must be there. */
+  skip(n: number): void {
+    this.#start += n;
+  }
+
+  /** Finds the first `byte` at or behind index `from`: an index, or -1. */
+  indexOfByte(byte: number, from: number): number {
+    const start = this.#start;
+    const at = findByte(this.#chunk, this.#words, byte, start + from, this.#end);
+    return at === -1 ? -1 : at - start;
+  }
+
+  /**
+   * Finds the one of `separators` that ends first, and of those that end there the longest.
+   *
+   * @param separators At least one, none of them empty.
+   * @param from Where a match may start at the earliest.
+   */
+  find(separators: readonly Uint8Array[], from: number): Match | null {
+    let best: Match | null = null;
+    for (const separator of separators) {
+      const to = best === null ? this.length : best.end;
+      const start = this.#indexOf(separator, from, to);
+      if (start === -1) continue;
+      const end = start + separator.length;
+      if (best === null || end < best.end || start < best.start) best = { start, end };
+    }
+    return best;
+  }
+
+  #indexOf(separator: Uint8Array, from: number, to: number): number {
+    const chunk = this.#chunk;
+    const { length } = separator;
+    const first = separator[0]!;
+    const base = this.#start;
+    const stop = base + to - length + 1;
+    let at = base + from;
+    search: while (at < stop) {
+      at = findByte(chunk, this.#words, first, at, stop);
+      if (at === -1) return -1;
+      for (let i = 1; i < length; i++) {
+        if (chunk[at + i] !== separator[i]) {
+          at++;
+          continue search;
+        }
+      }
+      return at - base;
+    }
+    return -1;
+  }
+
+  /** Moves what is buffered to a new chunk of at least `size` bytes. */
+  #renew(size: number): void {
+    const rest = this.#chunk.subarray(this.#start, this.#end);
+    this.#replace(size);
+    this.#chunk.set(rest);
+    this.#end = rest.length;
+  }
+
+  #replace(size: number): void {
+    this.#chunk = new Uint8Array((size + 3) & ~3);
+    this.#words = new Int32Array(this.#chunk.buffer);
+    this.#start = this.#end = 0;
+  }
+}

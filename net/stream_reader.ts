@@ -1,0 +1,584 @@
+/**
+ * Reading from a stream.
+ *
+ * @module
+ */
+import { concat } from "@std/bytes/concat";
+import { IncompleteReadError, LimitOverrunError } from "./errors.ts";
+import { Intake } from "./intake.ts";
+import { StreamTransport } from "./stream_transport.ts";
+import type { ReadTransport } from "./transports.ts";
+import type { WaitOptions } from "./wait_options.ts";
+
+/** How many bytes a line may have by default. */
+export const DEFAULT_LIMIT = 65_536;
+
+const NEWLINE = 10;
+const EMPTY = new Uint8Array(0);
+const encoder = new TextEncoder();
+
+/** Options of {@linkcode StreamReader}. */
+export interface StreamReaderOptions {
+  /**
+   * How many bytes a line, or what comes before a separator, may have.
+   *
+   * @default {65536}
+   */
+  limit?: number | undefined;
+}
+
+/** What {@linkcode StreamReader.readUntil} can look for. */
+export type Separator = Uint8Array | string;
+
+/** A read that waits for more bytes. */
+interface PendingRead {
+  /** Answers the read, or returns `null` if it needs more bytes, or throws. */
+  readonly attempt: (search: Search) => Uint8Array<ArrayBuffer> | null;
+  readonly search: Search;
+  /** How many bytes it would take, at the most. */
+  readonly want: number;
+  readonly resolve: (data: Uint8Array<ArrayBuffer>) => void;
+  readonly reject: (reason: unknown) => void;
+  /** Stops listening to the caller's signal. */
+  readonly unlisten: (() => void) | null;
+}
+
+/** How far a read has come. */
+interface Search {
+  /** How many buffered bytes are known to start no match. */
+  searched: number;
+  /** What a read to EOF has gathered. */
+  blocks?: Uint8Array<ArrayBuffer>[];
+}
+
+let intakeOf: (reader: StreamReader) => Intake;
+
+/** The receiving half of a reader, for the package's own use. */
+export function getIntake(reader: StreamReader): Intake {
+  return intakeOf(reader);
+}
+
+/**
+ * Reads bytes, lines, frames and separated pieces from a connection, as asyncio's `StreamReader`
+ * does.
+ *
+ * A reader comes from {@linkcode openConnection} or {@linkcode startServer}; one that is made with
+ * `new` is fed by hand.
+ *
+ * What a read returns belongs to the caller: later reads never change it. It may be a view
+ * into a larger `ArrayBuffer` of up to 64 KiB, shared with other results: use `slice()`
+ * before transferring its buffer or keeping a small piece for long.
+ *
+ * One read may wait at a time. Every read takes a `signal`; an aborted read loses no byte: the
+ * next one gets it.
+ *
+ * @example Lines
+ * ```ts
+ * import { StreamReader } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const reader = new StreamReader();
+ * reader.feedData(new TextEncoder().encode("one\ntwo\n"));
+ * reader.feedEof();
+ * const lines: string[] = [];
+ * for await (const line of reader) lines.push(new TextDecoder().decode(line));
+ * assertEquals(lines, ["one\n", "two\n"]);
+ * ```
+ */
+export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
+  readonly #limit: number;
+  readonly #intake = new Intake(() => this.#advance());
+  #exception: Error | null = null;
+  #pending: PendingRead | null = null;
+  /** Bytes were fed by hand, and the read that waits will see them when the caller is done. */
+  #waking = false;
+  /** A transport that pushes, and can be paused while too much is buffered. */
+  #transport: ReadTransport | null = null;
+  #transportPaused = false;
+  #readable: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
+
+  static {
+    intakeOf = (reader) => reader.#intake;
+  }
+
+  /**
+   * Makes a reader that is fed by hand.
+   *
+   * @param options The limit.
+   * @throws {TypeError} If the limit is not a number.
+   * @throws {RangeError} If the limit is not positive.
+   */
+  constructor(options: StreamReaderOptions = {}) {
+    const { limit = DEFAULT_LIMIT } = options;
+    this.#limit = checkLimit(limit);
+  }
+
+  // Reading
+
+  /**
+   * Reads up to `n` bytes.
+   *
+   * It waits for at least one byte, unless EOF has come: then the result is empty. `read(0)` is
+   * empty at once. A negative `n`, as without one, reads to EOF, whatever the limit is.
+   *
+   * @param n How many bytes, at the most.
+   * @param options A signal to end the wait.
+   * @returns The bytes; none at EOF.
+   * @throws {TypeError} If `n` is not an integer.
+   * @throws {Error} If another read waits, the connection is lost, or an exception was set.
+   *
+   * @example
+   * ```ts
+   * import { StreamReader } from "@asyncio/streams";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const reader = new StreamReader();
+   * reader.feedData(new Uint8Array([1, 2, 3]));
+   * assertEquals(await reader.read(2), new Uint8Array([1, 2]));
+   * reader.feedEof();
+   * assertEquals(await reader.read(), new Uint8Array([3]));
+   * assertEquals(await reader.read(), new Uint8Array(0));
+   * ```
+   */
+  read(n = -1, options?: WaitOptions): Promise<Uint8Array<ArrayBuffer>> {
+    const { buffer } = this.#intake;
+    if (!Number.isInteger(n)) return refuseCount("read", n);
+    if (n < 0) return this.#read("read", (search) => this.#all(search), Infinity, options);
+    if (n === 0) return this.#read("read", () => EMPTY, 0, options);
+    if (buffer.length > 0 && this.#free && options === undefined) {
+      return Promise.resolve(this.#take(Math.min(n, buffer.length)));
+    }
+    return this.#read("read", () => this.#some(n), n, options);
+  }
+
+  /**
+   * Reads a line, with the newline (`"\n"`) that ends it.
+   *
+   * At EOF the result is what is left, without a newline, and empty if nothing is left.
+   *
+   * @param options A signal to end the wait.
+   * @returns The line.
+   * @throws {RangeError} If the line is longer than the limit, not counting its newline. If its
+   * end has come, the line is dropped; else all that has come is dropped, and the rest of the line
+   * will be read as a line of its own.
+   * @throws {Error} If another read waits, the connection is lost, or an exception was set.
+   *
+   * @example
+   * ```ts
+   * import { StreamReader } from "@asyncio/streams";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const reader = new StreamReader();
+   * reader.feedData(new TextEncoder().encode("a line\nmore"));
+   * assertEquals(new TextDecoder().decode(await reader.readLine()), "a line\n");
+   * ```
+   */
+  readLine(options?: WaitOptions): Promise<Uint8Array<ArrayBuffer>> {
+    if (options === undefined) {
+      const line = this.#bufferedLine();
+      if (line !== null) return Promise.resolve(line);
+    }
+    return this.#read("readLine", (search) => this.#line(search), this.#limit, options);
+  }
+
+  /**
+   * Reads exactly `n` bytes, whatever the limit is.
+   *
+   * Memory grows with the bytes that come, not with `n`.
+   *
+   * @param n How many bytes.
+   * @param options A signal to end the wait.
+   * @returns The bytes.
+   * @throws {TypeError} If `n` is not an integer.
+   * @throws {RangeError} If `n` is negative.
+   * @throws {IncompleteReadError} If EOF comes first. What had come is in its `partial`.
+   * @throws {Error} If another read waits, the connection is lost, or an exception was set.
+   *
+   * @example
+   * ```ts
+   * import { StreamReader } from "@asyncio/streams";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const reader = new StreamReader();
+   * reader.feedData(new Uint8Array([0, 2, 7, 8, 9]));
+   * const header = await reader.readExactly(2);
+   * const length = new DataView(header.buffer, header.byteOffset).getUint16(0);
+   * assertEquals(await reader.readExactly(length), new Uint8Array([7, 8]));
+   * ```
+   */
+  readExactly(n: number, options?: WaitOptions): Promise<Uint8Array<ArrayBuffer>> {
+    if (!Number.isInteger(n)) return refuseCount("readExactly", n);
+    if (n < 0) {
+      return Promise.reject(new RangeError(`readExactly() takes no negative count, got ${n}`));
+    }
+    if (n === 0) return this.#read("readExactly", () => EMPTY, 0, options);
+    if (this.#intake.buffer.length >= n && this.#free && options === undefined) {
+      return Promise.resolve(this.#take(n));
+    }
+    return this.#read("readExactly", () => this.#exactly(n), n, options);
+  }
+
+  /**
+   * Reads until a separator has come; the result ends with it.
+   *
+   * @param separator What to look for: bytes, text (as UTF-8), or a list of them, of which the one
+   * that ends first counts, and of those that end there the longest.
+   * @param options A signal to end the wait.
+   * @returns The bytes up to and with the separator.
+   * @throws {TypeError} If a separator is neither bytes nor text.
+   * @throws {RangeError} If a separator or the list is empty.
+   * @throws {LimitOverrunError} If more bytes than the limit come before the separator. They stay in
+   * the buffer.
+   * @throws {IncompleteReadError} If EOF comes first. What was left is in its `partial`.
+   * @throws {Error} If another read waits, the connection is lost, or an exception was set.
+   *
+   * @example
+   * ```ts
+   * import { StreamReader } from "@asyncio/streams";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const reader = new StreamReader();
+   * reader.feedData(new TextEncoder().encode("Host: a\r\n\r\nbody"));
+   * const head = new TextDecoder().decode(await reader.readUntil(["\r\n\r\n", "\n\n"]));
+   * assertEquals(head, "Host: a\r\n\r\n");
+   * ```
+   */
+  readUntil(
+    separator: Separator | readonly Separator[] = "\n",
+    options?: WaitOptions,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    let separators: Uint8Array[];
+    try {
+      separators = toSeparators(separator);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const longest = Math.max(...separators.map((bytes) => bytes.length));
+    return this.#read(
+      "readUntil",
+      (search) => this.#until(separators, longest, search),
+      this.#limit,
+      options,
+    );
+  }
+
+  /**
+   * Whether EOF has come and all before it was read.
+   *
+   * @example
+   * ```ts
+   * import { StreamReader } from "@asyncio/streams";
+   * import { assert } from "@std/assert";
+   *
+   * const reader = new StreamReader();
+   * reader.feedEof();
+   * assert(reader.atEof());
+   * ```
+   */
+  atEof(): boolean {
+    return this.#intake.eof && this.#intake.buffer.length === 0;
+  }
+
+  /** The lines, as {@linkcode readLine} reads them, up to EOF. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+    const iterator: AsyncIterableIterator<Uint8Array<ArrayBuffer>> = {
+      next: () => {
+        const line = this.#bufferedLine();
+        return line === null
+          ? this.readLine().then(toIteratorResult)
+          : Promise.resolve({ value: line, done: false });
+      },
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
+  }
+
+  /**
+   * The bytes as a web stream, made when first asked for.
+   *
+   * Cancelling it ends its own wait; it closes nothing and loses no byte. Don't read
+   * otherwise while it is being read.
+   */
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    if (this.#readable !== undefined) return this.#readable;
+    const cancelled = new AbortController();
+    // Not a stream of type "bytes": those take each chunk's whole memory away.
+    return this.#readable = new ReadableStream({
+      pull: async (controller) => {
+        const data = await this.read(DEFAULT_LIMIT, { signal: cancelled.signal });
+        if (data.length > 0) controller.enqueue(data);
+        else controller.close();
+      },
+      cancel: (reason) => cancelled.abort(reason),
+    }, { highWaterMark: 0 });
+  }
+
+  // Feeding
+
+  /**
+   * Adds bytes as if they had come from a peer. They are copied.
+   *
+   * @param data The bytes.
+   * @throws {TypeError} If `data` is not a `Uint8Array`.
+   * @throws {Error} After {@linkcode feedEof}.
+   */
+  feedData(data: Uint8Array): void {
+    if (!(data instanceof Uint8Array)) throw new TypeError("feedData() takes a Uint8Array");
+    const { buffer } = this.#intake;
+    if (this.#intake.eof) throw new Error("feedData() after feedEof()");
+    if (data.length === 0) return;
+    buffer.append(data);
+    this.#wake();
+    if (
+      this.#transport !== null && !this.#transportPaused && buffer.length > 2 * this.#limit
+    ) {
+      this.#transportPaused = true;
+      this.#transport.pauseReading();
+    }
+  }
+
+  /** Says that no more bytes come; it may be called twice. */
+  feedEof(): void {
+    this.#intake.eof = true;
+    this.#wake();
+  }
+
+  /** The exception that was set, or that ended the connection, or `null`. */
+  exception(): Error | null {
+    return this.#exception ?? this.#intake.fault as Error | null;
+  }
+
+  /**
+   * Makes the read that waits and every later one reject with `exception`. It is not an EOF.
+   *
+   * @param exception What to reject with.
+   */
+  setException(exception: Error): void {
+    this.#exception = exception;
+    // With bytes fed in the same turn, the read that waits is answered by those if it can be.
+    if (!this.#waking) this.#settle()?.reject(exception);
+  }
+
+  /**
+   * Sets the transport that feeds this reader; `StreamReaderProtocol` does it.
+   *
+   * A transport of this package is read from only when a read needs bytes; another one is paused
+   * while more than twice the limit is buffered.
+   *
+   * @param transport The transport.
+   * @throws {Error} If the reader has one already.
+   */
+  setTransport(transport: ReadTransport): void {
+    if (this.#transport !== null || this.#intake.source !== null) {
+      throw new Error("the reader has a transport already");
+    }
+    if (transport instanceof StreamTransport) transport.pulledBy(this.#intake);
+    else this.#transport = transport;
+  }
+
+  // What a read does with the buffer: each answers, returns null if it needs more bytes, or throws.
+
+  #some(n: number): Uint8Array<ArrayBuffer> | null {
+    const { buffer, eof } = this.#intake;
+    if (buffer.length > 0) return this.#take(Math.min(n, buffer.length));
+    return eof ? EMPTY : null;
+  }
+
+  /** It moves what comes out of the buffer, so that no other read can have it meanwhile. */
+  #all(search: Search): Uint8Array<ArrayBuffer> | null {
+    const { buffer, eof } = this.#intake;
+    const blocks = search.blocks ??= [];
+    if (buffer.length > 0) blocks.push(this.#take(buffer.length));
+    return eof ? concat(blocks) : null;
+  }
+
+  #exactly(n: number): Uint8Array<ArrayBuffer> | null {
+    const { buffer, eof } = this.#intake;
+    if (buffer.length >= n) return this.#take(n);
+    if (eof) throw new IncompleteReadError(this.#take(buffer.length), n);
+    return null;
+  }
+
+  /** A whole line that can be had at once, or `null`. */
+  #bufferedLine(): Uint8Array<ArrayBuffer> | null {
+    if (!this.#free) return null;
+    const at = this.#intake.buffer.indexOfByte(NEWLINE, 0);
+    return at === -1 || at > this.#limit ? null : this.#take(at + 1);
+  }
+
+  #line(search: Search): Uint8Array<ArrayBuffer> | null {
+    const { buffer, eof } = this.#intake;
+    const at = buffer.indexOfByte(NEWLINE, search.searched);
+    if (at !== -1 && at <= this.#limit) return this.#take(at + 1);
+    const { length } = buffer;
+    if (at !== -1 || length > this.#limit) {
+      this.#taken(at === -1 ? length : at + 1);
+      buffer.skip(at === -1 ? length : at + 1);
+      throw new RangeError(`the line is longer than the limit of ${this.#limit} bytes`);
+    }
+    if (eof) return this.#take(length);
+    search.searched = length;
+    return null;
+  }
+
+  #until(
+    separators: readonly Uint8Array[],
+    longest: number,
+    search: Search,
+  ): Uint8Array<ArrayBuffer> | null {
+    const { buffer, eof } = this.#intake;
+    const match = buffer.find(separators, search.searched);
+    if (match !== null) {
+      if (match.start <= this.#limit) return this.#take(match.end);
+      throw this.#overrun("a separator was found", match.start);
+    }
+    // A match may have begun in the last bytes.
+    const searched = Math.max(0, buffer.length + 1 - longest);
+    if (searched > this.#limit) throw this.#overrun("no separator was found", searched);
+    if (eof) throw new IncompleteReadError(this.#take(buffer.length), null);
+    search.searched = searched;
+    return null;
+  }
+
+  #overrun(what: string, consumed: number): LimitOverrunError {
+    return new LimitOverrunError(`${what}, beyond the limit of ${this.#limit} bytes`, consumed);
+  }
+
+  #take(n: number): Uint8Array<ArrayBuffer> {
+    if (this.#pending !== null || this.#transportPaused) this.#taken(n);
+    return this.#intake.buffer.take(n);
+  }
+
+  /** Keeps count of `n` bytes that are being taken from the front. */
+  #taken(n: number): void {
+    // A read that needs no wait may take bytes from under a search that does.
+    const search = this.#pending?.search;
+    if (search !== undefined) search.searched = Math.max(0, search.searched - n);
+    if (this.#transportPaused && this.#intake.buffer.length - n <= this.#limit) {
+      this.#resumeTransport();
+    }
+  }
+
+  #resumeTransport(): void {
+    this.#transportPaused = false;
+    this.#transport!.resumeReading();
+  }
+
+  // Waiting
+
+  /** Nothing stands between a read and what is buffered. */
+  get #free(): boolean {
+    return this.#exception === null && !this.#waking;
+  }
+
+  #read(
+    name: string,
+    attempt: PendingRead["attempt"],
+    want: number,
+    options: WaitOptions | undefined,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const signal = options?.signal;
+    // The read that waits comes first.
+    if (this.#waking) this.#advance();
+    const search: Search = { searched: 0 };
+    try {
+      if (this.#exception !== null) throw this.#exception;
+      signal?.throwIfAborted();
+      if (this.#pending === null || want !== Infinity) {
+        const data = attempt(search);
+        if (data !== null) return Promise.resolve(data);
+      }
+      if (this.#pending !== null) {
+        throw new Error(`${name}() called while another read is waiting for incoming data`);
+      }
+      if (this.#intake.fault !== null) throw this.#intake.fault;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return new Promise((resolve, reject) => {
+      const unlisten = signal === undefined ? null : this.#listen(signal);
+      this.#pending = { attempt, search, want, resolve, reject, unlisten };
+      if (this.#transportPaused) this.#resumeTransport();
+      this.#intake.pull(want);
+    });
+  }
+
+  #listen(signal: AbortSignal): () => void {
+    const onAbort = () => {
+      const pending = this.#settle();
+      const blocks = pending?.search.blocks;
+      if (blocks !== undefined) this.#intake.buffer.prepend(concat(blocks));
+      pending?.reject(signal.reason);
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    return () => signal.removeEventListener("abort", onAbort);
+  }
+
+  /** Ends the wait; its promise is the caller's to settle. */
+  #settle(): PendingRead | null {
+    const pending = this.#pending;
+    this.#pending = null;
+    pending?.unlisten?.();
+    return pending;
+  }
+
+  /** Looks after the read that waits once the caller, who may have more to feed, is done. */
+  #wake(): void {
+    if (this.#pending === null || this.#waking) return;
+    this.#waking = true;
+    queueMicrotask(() => {
+      if (this.#waking) this.#advance();
+    });
+  }
+
+  /** Something came: answers the read that waits, if it can be answered. */
+  #advance(): void {
+    this.#waking = false;
+    const pending = this.#pending;
+    if (pending === null) return;
+    let data: Uint8Array<ArrayBuffer> | null;
+    try {
+      data = pending.attempt(pending.search);
+      if (data === null && this.exception() !== null) throw this.exception();
+    } catch (error) {
+      this.#settle();
+      pending.reject(error);
+      return;
+    }
+    if (data === null) return this.#intake.pull(pending.want);
+    this.#settle();
+    pending.resolve(data);
+  }
+}
+
+/** Checks a limit. */
+export function checkLimit(limit: number): number {
+  if (typeof limit !== "number") throw new TypeError(`limit is a number of bytes, not ${limit}`);
+  if (!(limit > 0)) throw new RangeError(`limit must be positive, got ${limit}`);
+  return limit;
+}
+
+function refuseCount(name: string, n: unknown): Promise<never> {
+  return Promise.reject(
+    new TypeError(`${name}() takes an integer number of bytes, not ${String(n)}`),
+  );
+}
+
+function toSeparators(separator: Separator | readonly Separator[]): Uint8Array[] {
+  const list = Array.isArray(separator) ? separator : [separator];
+  if (list.length === 0) throw new RangeError("readUntil() takes at least one separator");
+  return list.map((one: unknown) => {
+    const bytes = typeof one === "string" ? encoder.encode(one) : one;
+    if (!(bytes instanceof Uint8Array)) {
+      throw new TypeError("a separator is a Uint8Array or a string");
+    }
+    if (bytes.length === 0) throw new RangeError("a separator has at least one byte");
+    return bytes;
+  });
+}
+
+function toIteratorResult(
+  line: Uint8Array<ArrayBuffer>,
+): IteratorResult<Uint8Array<ArrayBuffer>, undefined> {
+  return line.length > 0 ? { value: line, done: false } : { value: undefined, done: true };
+}

@@ -1,0 +1,120 @@
+/**
+ * The protocol that joins a stream reader and its callback to a transport.
+ *
+ * @module
+ */
+import type { ExceptionSink } from "../loop/exception_context.ts";
+import { formatAddr } from "./addresses.ts";
+import { FlowControlMixin } from "./flow_control.ts";
+import { getIntake, type StreamReader } from "./stream_reader.ts";
+import { StreamTransport } from "./stream_transport.ts";
+import { StreamWriter } from "./stream_writer.ts";
+import type { Transport } from "./transports.ts";
+
+/**
+ * Called with the reader and the writer of each connection that a server accepts.
+ *
+ * What it throws, or its promise rejects with, goes to the loop's exception handler, and the
+ * connection is closed.
+ */
+export type ClientConnectedCallback = (
+  reader: StreamReader,
+  writer: StreamWriter,
+) => void | Promise<void>;
+
+/**
+ * A {@linkcode Protocol} that feeds a {@linkcode StreamReader}.
+ *
+ * @example
+ * ```ts
+ * import { StreamReader, StreamReaderProtocol } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const reader = new StreamReader();
+ * const protocol = new StreamReaderProtocol(reader);
+ * protocol.dataReceived(new TextEncoder().encode("hello\n"));
+ * assertEquals(new TextDecoder().decode(await reader.readLine()), "hello\n");
+ * ```
+ */
+export class StreamReaderProtocol extends FlowControlMixin {
+  readonly #reader: StreamReader;
+  readonly #clientConnectedCb: ClientConnectedCallback | null;
+  readonly #loop: ExceptionSink | null;
+  #transport: Transport | null = null;
+
+  /**
+   * Makes a protocol for one connection.
+   *
+   * @param reader The reader to feed.
+   * @param clientConnectedCb Called with reader and writer when the connection is made.
+   * @param loop Who is told what the callback throws; without it the error ends in the runtime's
+   * own report of uncaught errors.
+   */
+  constructor(
+    reader: StreamReader,
+    clientConnectedCb: ClientConnectedCallback | null = null,
+    loop: ExceptionSink | null = null,
+  ) {
+    super();
+    this.#reader = reader;
+    this.#clientConnectedCb = clientConnectedCb;
+    this.#loop = loop;
+  }
+
+  /** Sets the reader's transport, and calls the callback. */
+  override connectionMade(transport: Transport): void {
+    this.#transport = transport;
+    this.#reader.setTransport(transport);
+    if (this.#clientConnectedCb === null) return;
+    const owner = transport instanceof StreamTransport ? transport.owner : null;
+    const writer = new StreamWriter(transport, this, this.#reader, this.#loop);
+    owner?.handlerStarted();
+    let result: void | Promise<void>;
+    try {
+      result = this.#clientConnectedCb(this.#reader, writer);
+    } catch (exception) {
+      owner?.handlerEnded();
+      this.#failed(transport, exception);
+      return;
+    }
+    if (typeof (result as Promise<void> | undefined)?.then !== "function") {
+      owner?.handlerEnded();
+      return;
+    }
+    (result as Promise<void>)
+      .then(undefined, (exception) => this.#failed(transport, exception))
+      .then(() => owner?.handlerEnded());
+  }
+
+  #failed(transport: Transport, exception: unknown): void {
+    const peername = transport.getExtraInfo("peername");
+    const peer = peername === null ? "" : ` for ${formatAddr(peername)}`;
+    transport.close();
+    if (this.#loop === null) return reportError(exception);
+    this.#loop.callExceptionHandler({
+      message: `Unhandled exception in clientConnectedCb${peer}`,
+      exception,
+      peername,
+      transport,
+      protocol: this,
+    });
+  }
+
+  /** Feeds the reader. */
+  override dataReceived(data: Uint8Array): void {
+    this.#reader.feedData(data);
+  }
+
+  /** Ends the reader; the transport stays open for writing, except over TLS. */
+  override eofReceived(): boolean {
+    // A transport that is pulled from has told the reader already.
+    if (getIntake(this.#reader).source === null) this.#reader.feedEof();
+    return this.#transport?.getExtraInfo("sslcontext") === null;
+  }
+
+  /** Ends the reader: with EOF, or with the error once what had come is read. */
+  override connectionLost(error: Error | null): void {
+    getIntake(this.#reader).end(error);
+    super.connectionLost(error);
+  }
+}

@@ -1,0 +1,403 @@
+/**
+ * The transport of a byte stream: flow control and closing, over any carrier.
+ *
+ * @module
+ */
+import type { ExceptionSink } from "../loop/exception_context.ts";
+import { formatAddr } from "./addresses.ts";
+import type { Carrier } from "./carrier.ts";
+import type { ConnectionOwner } from "./connection_owner.ts";
+import type { Intake, IntakeSource, PendingRead } from "./intake.ts";
+import { discardUnread } from "./linger.ts";
+import type { BaseProtocol, Protocol } from "./protocols.ts";
+import { PushLoop } from "./push_loop.ts";
+import { type ExtraInfo, Transport, type WriteBufferLimits } from "./transports.ts";
+import { atTurnEnd, nextTurn } from "./turn.ts";
+import { show } from "./validate.ts";
+import { WriteBuffer } from "./write_buffer.ts";
+
+/** The default high-water mark of a write buffer, in bytes. */
+const HIGH = 65_536;
+
+/** How a transport is made. */
+export interface StreamTransportInit {
+  /** What carries the bytes. */
+  carrier: Carrier;
+  /** Who is told of errors that no caller can be told. */
+  loop: ExceptionSink;
+  /** The server it belongs to. */
+  owner?: ConnectionOwner | undefined;
+}
+
+/**
+ * A byte stream's transport.
+ *
+ * It sends what is written when the turn ends, when a reader has to wait, or when the buffer
+ * is full. It receives by one of two ways: a protocol is pushed to by a {@linkcode PushLoop};
+ * a stream's {@linkcode Intake} pulls, and nothing is under way that nobody asked for.
+ */
+export class StreamTransport extends Transport implements IntakeSource {
+  /** What carries the bytes. */
+  carrier: Carrier;
+  /** The server the connection belongs to. */
+  readonly owner: ConnectionOwner | null;
+  readonly #loop: ExceptionSink;
+  readonly #out = new WriteBuffer();
+  #protocol: BaseProtocol | null = null;
+  #intake: Intake | null = null;
+  #push: PushLoop | null = null;
+  #high = HIGH;
+  #low = HIGH / 4;
+  /** A write of the carrier is under way. */
+  #writing = false;
+  /** {@linkcode turnEnded} will be called. */
+  #dirty = false;
+  /** The protocol has been told to pause writing. */
+  #full = false;
+  #readingPaused = false;
+  /** `writeEof` was called. */
+  #eofWritten = false;
+  #eofSent = false;
+  /** `close` or `abort` was called. */
+  #closeCalled = false;
+  /** No more is written: `close` was called, or the connection is lost or about to be. */
+  #closing = false;
+  /** `connectionLost` was called, or will be in a moment. */
+  #lost = false;
+  /** The peer has said that it sends no more. */
+  #readEnded = false;
+  /** Why the carrier takes no more. */
+  #writeError: unknown = null;
+
+  /** Makes a transport that does nothing before {@linkcode start}. */
+  constructor(init: StreamTransportInit) {
+    super();
+    this.carrier = init.carrier;
+    this.owner = init.owner ?? null;
+    this.#loop = init.loop;
+  }
+
+  /** See {@linkcode Transport.getExtraInfo}. */
+  getExtraInfo<K extends keyof ExtraInfo>(name: K): ExtraInfo[K] | null;
+  getExtraInfo<K extends keyof ExtraInfo, D>(name: K, defaultValue: D): ExtraInfo[K] | D;
+  getExtraInfo(name: string, defaultValue?: unknown): unknown;
+  getExtraInfo(name: string, defaultValue: unknown = null): unknown {
+    switch (name) {
+      case "peername":
+        return this.carrier.remoteAddr;
+      case "sockname":
+        return this.carrier.localAddr;
+      case "socket":
+        return this.carrier.extraInfo?.[name] ?? this.carrier;
+      default:
+        return this.carrier.extraInfo?.[name] ?? defaultValue;
+    }
+  }
+
+  /** See {@linkcode Transport.getProtocol}. */
+  getProtocol(): BaseProtocol {
+    if (this.#protocol === null) throw new Error("the transport has no protocol yet");
+    return this.#protocol;
+  }
+
+  /** See {@linkcode Transport.setProtocol}. */
+  setProtocol(protocol: BaseProtocol): void {
+    if (protocol === this.#protocol) return;
+    this.#protocol = protocol;
+    const pending = this.#intake?.handOver() ?? null;
+    this.#intake = null;
+    this.#pushIfNobodyPulls(pending);
+  }
+
+  /** Hands the connection to `protocol`. */
+  start(protocol: BaseProtocol): void {
+    this.#protocol = protocol;
+    this.owner?.attach(this);
+    this.#tell(() => protocol.connectionMade?.(this));
+    this.#pushIfNobodyPulls();
+  }
+
+  /** Lets `intake` pull from this transport, in place of pushing to the protocol. */
+  pulledBy(intake: Intake): void {
+    this.#intake = intake;
+    intake.source = this;
+  }
+
+  #pushIfNobodyPulls(pending: PendingRead | null = null): void {
+    if (this.#intake !== null || this.#closing) return;
+    this.#push ??= new PushLoop(this, () => this.#protocol!, (callback) => this.#tell(callback));
+    if (pending !== null) this.#push.adopt(pending);
+    else this.#push.run();
+  }
+
+  /** Calls a protocol's method; what it throws ends the connection, as in asyncio. */
+  #tell<T>(callback: () => T): T | undefined {
+    try {
+      return callback();
+    } catch (exception) {
+      this.#report("Unhandled exception in a protocol's callback", exception);
+      this.#lose(exception);
+      return undefined;
+    }
+  }
+
+  #report(message: string, exception: unknown): void {
+    const peername = this.carrier.remoteAddr;
+    this.#loop.callExceptionHandler({
+      message: `${message} (peer ${formatAddr(peername)})`,
+      exception,
+      peername,
+      transport: this,
+      protocol: this.#protocol,
+    });
+  }
+
+  // Reading
+
+  /** Whether reading has been paused by {@linkcode pauseReading}. */
+  get readingPaused(): boolean {
+    return this.#readingPaused;
+  }
+
+  /** See {@linkcode Transport.isReading}. */
+  isReading(): boolean {
+    return !this.#readingPaused && !this.#closing;
+  }
+
+  /** See {@linkcode Transport.pauseReading}. */
+  pauseReading(): void {
+    this.#readingPaused = true;
+  }
+
+  /** See {@linkcode Transport.resumeReading}. */
+  resumeReading(): void {
+    if (!this.#readingPaused) return;
+    this.#readingPaused = false;
+    this.#push?.run();
+    this.#intake?.resume();
+  }
+
+  /** See {@linkcode IntakeSource.beforeRead}. */
+  beforeRead(): boolean {
+    this.flush();
+    return !this.#readingPaused && (!this.#closing || this.#writeError !== null);
+  }
+
+  /** See {@linkcode IntakeSource.readEnded}. */
+  readEnded(): unknown {
+    if (this.#writeError !== null) return this.#writeError;
+    this.#readEnded = true;
+    if (this.#closing) return null;
+    const keepOpen = this.#tell(() => (this.#protocol as Protocol).eofReceived?.());
+    if (keepOpen !== true || this.carrier.canCloseWrite === false) this.#finish();
+    return null;
+  }
+
+  /** See {@linkcode IntakeSource.readFailed}. */
+  readFailed(error: unknown): void {
+    this.#lose(this.#writeError ?? error);
+  }
+
+  // Writing
+
+  /** See {@linkcode Transport.write}. */
+  write(data: Uint8Array | string): void {
+    if (typeof data !== "string" && !(data instanceof Uint8Array)) {
+      throw new TypeError(`write() takes a Uint8Array or a string, not ${show(data)}`);
+    }
+    if (this.#closeCalled) throw new Error("write() after close()");
+    if (this.#eofWritten) throw new Error("write() after writeEof()");
+    // Lost: dropped, as in asyncio; `connectionLost` and `drain()` say why.
+    if (this.#closing) return;
+    this.#out.append(data);
+    if (this.#out.length > this.#high) this.#overflow();
+    else if (!this.#dirty && !this.#writing) this.#flushAtTurnEnd();
+  }
+
+  /** See {@linkcode Transport.writeLines}. */
+  writeLines(lines: Iterable<Uint8Array | string>): void {
+    for (const line of lines) this.write(line);
+  }
+
+  #flushAtTurnEnd(): void {
+    this.#dirty = true;
+    atTurnEnd(this);
+  }
+
+  /** See {@linkcode TurnListener.turnEnded}. */
+  turnEnded(): void {
+    this.#dirty = false;
+    this.flush();
+  }
+
+  #overflow(): void {
+    if (!this.#full) {
+      this.#full = true;
+      this.#tell(() => this.#protocol?.pauseWriting?.());
+    }
+    this.flush();
+  }
+
+  /** Sends what is buffered, unless that is under way. */
+  flush(): void {
+    if (this.#writing || this.#out.length === 0) return;
+    this.#writing = true;
+    this.carrier.write(this.#out.head()).then(this.#onWritten, this.#onWriteError);
+  }
+
+  readonly #onWritten = (n: number): void => {
+    this.#writing = false;
+    if (this.#lost) return;
+    this.#out.sent(n);
+    this.flush();
+    if (this.#full && this.#out.length <= this.#low) {
+      this.#full = false;
+      this.#tell(() => this.#protocol?.resumeWriting?.());
+    }
+    if (this.#out.length === 0) this.#sentAll();
+  };
+
+  readonly #onWriteError = (error: unknown): void => {
+    this.#writing = false;
+    if (this.#lost) return;
+    this.#out.clear();
+    if (this.#closeCalled || this.#intake === null) this.#lose(error);
+    else this.#salvage(this.#intake, error);
+  };
+
+  /**
+   * Takes in what the peer sent before the connection broke: a server that answers "too large" and
+   * closes has its answer read. A broken socket has all of it at hand; who has to be waited for
+   * is not.
+   */
+  async #salvage(intake: Intake, error: unknown): Promise<void> {
+    this.#writeError = error;
+    this.#closing = true;
+    this.#readingPaused = false;
+    intake.takeIn(Infinity);
+    for (let seen = -1; !intake.ended && intake.reads !== seen;) {
+      seen = intake.reads;
+      await nextTurn();
+    }
+    this.#lose(error);
+  }
+
+  #sentAll(): void {
+    if (this.#eofWritten && !this.#eofSent) this.#sendEof();
+    else if (this.#closing) this.#finish();
+  }
+
+  /** See {@linkcode Transport.canWriteEof}. */
+  canWriteEof(): boolean {
+    return this.carrier.canCloseWrite !== false;
+  }
+
+  /** See {@linkcode Transport.writeEof}. */
+  writeEof(): void {
+    if (!this.canWriteEof()) {
+      throw new Error("writeEof() can't be had over TLS, which has no half-close: use close()");
+    }
+    if (this.#closing || this.#eofWritten) return;
+    this.#eofWritten = true;
+    if (this.#out.length === 0) this.#sendEof();
+    else this.flush();
+  }
+
+  #sendEof(): void {
+    this.#writing = true;
+    this.carrier.closeWrite().then(() => {
+      this.#writing = false;
+      this.#eofSent = true;
+      if (this.#closing) this.#finish();
+    }, this.#onWriteError);
+  }
+
+  /** See {@linkcode Transport.getWriteBufferSize}. */
+  getWriteBufferSize(): number {
+    return this.#out.length;
+  }
+
+  /** See {@linkcode Transport.getWriteBufferLimits}. */
+  getWriteBufferLimits(): { low: number; high: number } {
+    return { low: this.#low, high: this.#high };
+  }
+
+  /** See {@linkcode Transport.setWriteBufferLimits}. */
+  setWriteBufferLimits(limits: WriteBufferLimits = {}): void {
+    const high = limits.high ?? (limits.low === undefined ? HIGH : 4 * limits.low);
+    const low = limits.low ?? Math.floor(high / 4);
+    if (typeof high !== "number" || typeof low !== "number") {
+      throw new TypeError("write buffer limits are numbers of bytes");
+    }
+    if (!(high >= low && low >= 0)) {
+      throw new RangeError(`high (${high}) must be >= low (${low}) must be >= 0`);
+    }
+    this.#high = high;
+    this.#low = low;
+    if (this.#out.length > high) this.#overflow();
+  }
+
+  // Closing
+
+  /** See {@linkcode Transport.isClosing}. */
+  isClosing(): boolean {
+    return this.#closing;
+  }
+
+  /** See {@linkcode Transport.close}. */
+  close(): void {
+    if (this.#closeCalled) return;
+    this.#closeCalled = true;
+    this.#finish();
+  }
+
+  /** See {@linkcode Transport.abort}. */
+  abort(): void {
+    this.#closeCalled = true;
+    this.#lose(null);
+  }
+
+  /** Closes, once all is sent. */
+  #finish(): void {
+    if (this.#lost || this.#writeError !== null) return;
+    this.#closing = true;
+    if (this.#out.length > 0) return this.flush();
+    if (!this.#writing) this.#leave();
+  }
+
+  /** All is sent: says goodbye, and makes sure that closing does not take back what was sent. */
+  async #leave(): Promise<void> {
+    this.#writing = true; // Nothing else may be under way on the carrier.
+    try {
+      await this.carrier.goodbye?.();
+      // With a read under way nothing unread is at hand.
+      const reading = this.#intake?.reading === true || this.#push?.reading === true;
+      if (!reading && !this.#readEnded && !this.#lost) {
+        await discardUnread(this.carrier, this.canWriteEof() && !this.#eofSent);
+      }
+    } catch {
+      // All was sent, and the peer is gone already: to this side that is an end like any other.
+    }
+    this.#lose(null);
+  }
+
+  /** The end: frees the carrier and tells the protocol. */
+  #lose(error: unknown): void {
+    if (this.#lost) return;
+    this.#lost = this.#closing = true;
+    this.#out.clear();
+    try {
+      this.carrier.close();
+    } catch {
+      // It was closed by whoever made it: there is nothing left to free.
+    }
+    this.owner?.detach(this);
+    queueMicrotask(() => {
+      try {
+        this.#protocol?.connectionLost?.(error as Error | null);
+      } catch (exception) {
+        this.#report("Unhandled exception in connectionLost", exception);
+      }
+    });
+  }
+}

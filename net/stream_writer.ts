@@ -1,0 +1,199 @@
+/**
+ * Writing to a stream.
+ *
+ * @module
+ */
+import { abortable } from "@std/async/abortable";
+import type { ExceptionSink } from "../loop/exception_context.ts";
+import { type FlowControlMixin, getFlowControl } from "./flow_control.ts";
+import { DEFAULT_LIMIT, getIntake, type StreamReader } from "./stream_reader.ts";
+import type { ExtraInfo, WriteTransport } from "./transports.ts";
+import { nextTurn } from "./turn.ts";
+import type { WaitOptions } from "./wait_options.ts";
+
+/**
+ * Writes to a connection, as asyncio's `StreamWriter` does.
+ *
+ * What is written is copied, gathered, and sent before the current turn of Deno's loop ends.
+ *
+ * It is `AsyncDisposable`: `await using` closes it and waits until all is sent.
+ *
+ * @example
+ * ```ts
+ * import { openConnection, startServer } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = await startServer(async (reader, writer) => {
+ *   await using _ = writer;
+ *   writer.write(await reader.readLine());
+ * }, "127.0.0.1", 0);
+ * const { port } = server.sockets[0]!.addr as Deno.NetAddr;
+ *
+ * const [reader, writer] = await openConnection("127.0.0.1", port);
+ * await using _ = writer;
+ * writer.write("hello\n");
+ * await writer.drain();
+ * assertEquals(new TextDecoder().decode(await reader.read()), "hello\n");
+ * ```
+ */
+export class StreamWriter implements AsyncDisposable {
+  /** The transport beneath. */
+  readonly transport: WriteTransport;
+  readonly #protocol: FlowControlMixin;
+  readonly #reader: StreamReader | null;
+  #writable: WritableStream<Uint8Array | string> | undefined;
+
+  /**
+   * Joins a transport and its protocol; {@linkcode openConnection} and {@linkcode startServer} do it.
+   *
+   * @param transport Where to write.
+   * @param protocol The transport's protocol.
+   * @param reader The reader of the same connection, whose exception {@linkcode drain} rejects with.
+   * @param _loop The loop, as in asyncio.
+   */
+  constructor(
+    transport: WriteTransport,
+    protocol: FlowControlMixin,
+    reader: StreamReader | null = null,
+    _loop: ExceptionSink | null = null,
+  ) {
+    this.transport = transport;
+    this.#protocol = protocol;
+    this.#reader = reader;
+  }
+
+  /**
+   * Writes `data`; it never waits.
+   *
+   * The bytes are copied: the caller may use the array again at once. After the connection was
+   * lost they are dropped, and {@linkcode drain} says why.
+   *
+   * @param data Bytes, or text to send as UTF-8.
+   * @throws {TypeError} If `data` is neither.
+   * @throws {Error} After {@linkcode close} or {@linkcode writeEof}.
+   */
+  write(data: Uint8Array | string): void {
+    this.transport.write(data);
+  }
+
+  /**
+   * Writes each piece in turn; nothing is put between them.
+   *
+   * @param lines The pieces.
+   * @throws {TypeError} If one is neither bytes nor text.
+   * @throws {Error} After {@linkcode close} or {@linkcode writeEof}.
+   */
+  writeLines(lines: Iterable<Uint8Array | string>): void {
+    this.transport.writeLines(lines);
+  }
+
+  /**
+   * Waits until it is fit to write more.
+   *
+   * It returns at once unless more bytes are buffered than the high-water mark (64 KiB); then
+   * it waits until no more than the low-water mark (16 KiB) are.
+   *
+   * @param options A signal to end the wait.
+   * @throws {Error} If the connection is lost, or the reader has an exception: that one.
+   */
+  drain(options?: WaitOptions): Promise<void> {
+    const exception = this.#reader?.exception() ?? null;
+    if (exception !== null) return Promise.reject(exception);
+    const flow = getFlowControl(this.#protocol);
+    // The end of the connection is told in this turn, and the caller shall hear of it.
+    const drained = this.transport.isClosing()
+      ? nextTurn().then(() => flow.drained())
+      : flow.drained();
+    const signal = options?.signal;
+    return signal === undefined ? drained : abortable(drained, signal);
+  }
+
+  /**
+   * Closes the connection once all that was written is sent; it returns at once.
+   *
+   * Both directions end: a read that waits gets EOF.
+   */
+  close(): void {
+    this.transport.close();
+  }
+
+  /** Whether the connection is closing, closed or lost. */
+  isClosing(): boolean {
+    return this.transport.isClosing();
+  }
+
+  /**
+   * Waits until the connection has ended, be it by {@linkcode close} or otherwise.
+   *
+   * @param options A signal to end the wait.
+   * @throws {Error} What the connection ended with, if it was not a regular end.
+   */
+  waitClosed(options?: WaitOptions): Promise<void> {
+    const closed = getFlowControl(this.#protocol).closed();
+    // A peer that vanishes is noticed only by reading, and the caller may have stopped.
+    if (this.#reader !== null) getIntake(this.#reader).takeIn(DEFAULT_LIMIT);
+    const signal = options?.signal;
+    return signal === undefined ? closed : abortable(closed, signal);
+  }
+
+  /** Whether {@linkcode writeEof} can be had; over TLS it can't. */
+  canWriteEof(): boolean {
+    return this.transport.canWriteEof();
+  }
+
+  /**
+   * Says that no more comes, once all that was written is sent; the reader goes on.
+   *
+   * @throws {Error} Over TLS.
+   */
+  writeEof(): void {
+    this.transport.writeEof();
+  }
+
+  /**
+   * Tells what is known of the connection, under asyncio's names: `"peername"`, `"sockname"`, …
+   *
+   * @param name The name.
+   * @returns The value, or `null` where nothing is known under that name.
+   */
+  getExtraInfo<K extends keyof ExtraInfo>(name: K): ExtraInfo[K] | null;
+  /**
+   * Tells what is known of the connection, or `defaultValue`.
+   *
+   * @param name The name.
+   * @param defaultValue What to return where nothing is known under that name.
+   */
+  getExtraInfo<K extends keyof ExtraInfo, D>(name: K, defaultValue: D): ExtraInfo[K] | D;
+  /**
+   * Tells what is known of the connection under a name of the transport's own.
+   *
+   * @param name The name.
+   * @param defaultValue What to return where nothing is known under that name; `null` by default.
+   */
+  getExtraInfo(name: string, defaultValue?: unknown): unknown;
+  getExtraInfo(name: string, defaultValue: unknown = null): unknown {
+    return this.transport.getExtraInfo(name, defaultValue);
+  }
+
+  /**
+   * The same end as a web stream, made when first asked for.
+   *
+   * Closing it closes the connection and waits for that; aborting it aborts the connection.
+   */
+  get writable(): WritableStream<Uint8Array | string> {
+    return this.#writable ??= new WritableStream({
+      write: (chunk) => {
+        this.write(chunk);
+        return this.drain();
+      },
+      close: () => this[Symbol.asyncDispose](),
+      abort: () => this.transport.abort(),
+    });
+  }
+
+  /** Closes the connection and waits until all is sent and it has ended. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return this.waitClosed();
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * Checks of what callers pass, before anything is touched.
+ *
+ * @module
+ */
+
+/** The longest path of a Unix socket, in bytes, without the byte that ends it. */
+const UNIX_PATH_MAX = Deno.build.os === "darwin" || Deno.build.os === "freebsd" ? 103 : 107;
+
+/** Checks that `value` is a function. */
+export function checkFunction(name: string, value: unknown): void {
+  if (typeof value !== "function") throw new TypeError(`${name} is a function, not ${show(value)}`);
+}
+
+/** Checks a host name or address. */
+export function checkHost(name: string, value: unknown): string {
+  if (typeof value !== "string") throw new TypeError(`${name} is a string, not ${show(value)}`);
+  if (value === "") throw new RangeError(`${name} must not be empty`);
+  if (value.includes("\0")) throw new RangeError(`${name} must not contain a NUL`);
+  return value.startsWith("[") && value.endsWith("]") ? value.slice(1, -1) : value;
+}
+
+/** Checks a port; 0 means a free one, where that makes sense. */
+export function checkPort(name: string, value: unknown, lowest: 0 | 1): number {
+  if (!Number.isInteger(value)) throw new TypeError(`${name} is an integer, not ${show(value)}`);
+  if (value as number < lowest || value as number > 65_535) {
+    throw new RangeError(`${name} is between ${lowest} and 65535, got ${value}`);
+  }
+  return value as number;
+}
+
+/** Checks a number that must be at least `lowest`. */
+export function checkNumber(name: string, value: unknown, lowest: number): number {
+  if (typeof value !== "number" || Number.isNaN(value)) {
+    throw new TypeError(`${name} is a number, not ${show(value)}`);
+  }
+  if (value < lowest) throw new RangeError(`${name} must be at least ${lowest}, got ${value}`);
+  return value;
+}
+
+/** Checks an address family. */
+export function checkFamily(value: unknown): 0 | 4 | 6 {
+  if (value !== 0 && value !== 4 && value !== 6) {
+    throw new RangeError(`family is 0, 4 or 6, not ${show(value)}`);
+  }
+  return value;
+}
+
+/** Checks a flag. */
+export function checkFlag(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== "boolean") {
+    throw new TypeError(`${name} is a boolean, not ${show(value)}`);
+  }
+}
+
+/** Checks an abort signal, and that it has not been aborted. */
+export function checkSignal(value: unknown): void {
+  if (value === undefined) return;
+  if (!(value instanceof AbortSignal)) {
+    throw new TypeError(`signal is an AbortSignal, not ${show(value)}`);
+  }
+  value.throwIfAborted();
+}
+
+/** Checks a Unix socket's path, a string or a `file:` URL; `"\0name"` is an abstract one. */
+export function checkUnixPath(value: unknown): string {
+  if (value instanceof URL) {
+    if (value.protocol !== "file:") {
+      throw new TypeError(`a Unix socket's path is a file: URL, not ${value.protocol}`);
+    }
+    return checkUnixPath(decodeURIComponent(value.pathname));
+  }
+  if (typeof value !== "string") {
+    throw new TypeError(`a Unix socket's path is a string or a URL, not ${show(value)}`);
+  }
+  if (value === "") throw new RangeError("a Unix socket's path must not be empty");
+  const { length } = new TextEncoder().encode(value);
+  if (length > UNIX_PATH_MAX) {
+    throw new RangeError(
+      `a Unix socket's path has at most ${UNIX_PATH_MAX} bytes, this one has ${length}: ${value}`,
+    );
+  }
+  if (value.includes("\0", 1)) {
+    throw new RangeError("a Unix socket's path has a NUL only in front, for an abstract one");
+  }
+  return value;
+}
+
+/** Names a value in a message. */
+export function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "object" && value !== null) return value.constructor?.name ?? "an object";
+  return String(value);
+}

@@ -1,0 +1,264 @@
+/**
+ * Servers: listeners, the connections they accept, and how both end.
+ *
+ * @module
+ */
+import { abortable } from "@std/async/abortable";
+import type { AbstractEventLoop } from "./loop/abstract_event_loop.ts";
+import { acceptFrom } from "./net/accept.ts";
+import type { ConnectionOwner } from "./net/connection_owner.ts";
+import type { Transport } from "./net/transports.ts";
+import type { WaitOptions } from "./net/wait_options.ts";
+
+export type { ConnectionOwner } from "./net/connection_owner.ts";
+
+/** How {@linkcode Server.shutdown} ends. */
+export interface ShutdownOptions {
+  /**
+   * How long the handlers may take to finish, in ms.
+   *
+   * @default {30000}
+   */
+  timeout?: number | undefined;
+}
+
+/** How a {@linkcode Server} is made; `startServer` and `loop.createServer` do it. */
+export interface ServerInit {
+  /** The loop it belongs to. */
+  loop: AbstractEventLoop;
+  /** Open listeners; the server closes them. */
+  listeners: readonly Deno.Listener[];
+  /** Called with each accepted connection and the server, for which it makes a transport. */
+  connected: (conn: Deno.Conn, owner: ConnectionOwner) => void;
+  /** How many connections may be open before no more are accepted; the others wait in the backlog. */
+  maxConnections?: number | undefined;
+  /** Closes the listeners, where that takes more than `close()`. */
+  closeListener?: (() => void) | undefined;
+}
+
+/** Timers overflow beyond this many ms. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** How long what is left after a {@linkcode Server.shutdown} has to send its last bytes, in ms. */
+const GRACE = 1_000;
+
+/**
+ * A running server: asyncio's `Server`.
+ *
+ * It is `AsyncDisposable`: `await using` closes it and waits for its handlers.
+ *
+ * @example
+ * ```ts
+ * import { startServer } from "@asyncio/streams";
+ * import { assert, assertEquals } from "@std/assert";
+ *
+ * await using server = await startServer(() => {}, "127.0.0.1", 0);
+ * assert(server.isServing());
+ * server.close();
+ * assertEquals(server.sockets.length, 0);
+ * await server.waitClosed();
+ * ```
+ */
+export class Server implements AsyncDisposable {
+  readonly #init: ServerInit;
+  #listeners: readonly Deno.Listener[];
+  readonly #transports = new Set<Transport>();
+  #handlers = 0;
+  /** How many listeners are being accepted from: a closed one is free once its last accept has ended. */
+  #accepting = 0;
+  #serving = false;
+  #closed = false;
+  /** Resolved whenever a connection or a handler ends, or the server is closed. */
+  #changed: PromiseWithResolvers<void> | null = null;
+  readonly #owner: ConnectionOwner;
+
+  /** Makes a server that accepts nothing before {@linkcode startServing}. */
+  constructor(init: ServerInit) {
+    this.#init = init;
+    this.#listeners = [...init.listeners];
+    this.#owner = {
+      attach: (transport) => void this.#transports.add(transport),
+      detach: (transport) => {
+        this.#transports.delete(transport);
+        this.#notify();
+      },
+      handlerStarted: () => void this.#handlers++,
+      handlerEnded: () => {
+        this.#handlers--;
+        this.#notify();
+      },
+    };
+  }
+
+  /** The listeners; none once the server is closed. */
+  get sockets(): readonly Deno.Listener[] {
+    return this.#listeners;
+  }
+
+  /** How many accepted connections are open. */
+  get connections(): number {
+    return this.#transports.size;
+  }
+
+  /** The loop that the server belongs to. */
+  getLoop(): AbstractEventLoop {
+    return this.#init.loop;
+  }
+
+  /** Whether connections are being accepted. */
+  isServing(): boolean {
+    return this.#serving;
+  }
+
+  /**
+   * Starts to accept connections; it may be called twice. Those that came before were kept waiting.
+   *
+   * @throws {Error} If the server is closed.
+   */
+  startServing(): Promise<void> {
+    if (this.#closed) return Promise.reject(new Error("the server is closed"));
+    if (!this.#serving) {
+      this.#serving = true;
+      for (const listener of this.#listeners) {
+        this.#accepting++;
+        this.#accept(listener).finally(() => {
+          this.#accepting--;
+          this.#notify();
+        });
+      }
+    }
+    return Promise.resolve();
+  }
+
+  async #accept(listener: Deno.Listener): Promise<void> {
+    const { loop, connected, maxConnections = Infinity } = this.#init;
+    const isClosed = () => this.#closed;
+    const closed = this.#until(isClosed);
+    for (;;) {
+      const conn = await acceptFrom(listener, isClosed, closed, loop);
+      if (conn === null) return;
+      // Looked at here and not before: several listeners share the count.
+      await this.#until(() => this.#transports.size < maxConnections || this.#closed);
+      if (this.#closed) return conn.close();
+      try {
+        connected(conn, this.#owner);
+      } catch (exception) {
+        const peername = conn.remoteAddr;
+        loop.callExceptionHandler({ message: "Error in making a transport", exception, peername });
+        conn.close();
+      }
+    }
+  }
+
+  /** Waits until `condition` holds; it is looked at whenever {@linkcode notify} is called. */
+  async #until(condition: () => boolean): Promise<void> {
+    while (!condition()) await (this.#changed ??= Promise.withResolvers<void>()).promise;
+  }
+
+  #notify(): void {
+    this.#changed?.resolve();
+    this.#changed = null;
+  }
+
+  /**
+   * Accepts connections until the server is closed.
+   *
+   * @param options A signal to end it: the server is closed then, too.
+   * @throws The signal's reason.
+   */
+  async serveForever(options: WaitOptions = {}): Promise<void> {
+    const { signal } = options;
+    try {
+      signal?.throwIfAborted();
+      await this.startServing();
+      const closed = this.#until(() => this.#closed);
+      await (signal === undefined ? closed : abortable(closed, signal));
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Stops accepting. Connections stay open; it returns at once and may be called twice. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#serving = false;
+    const listeners = this.#listeners;
+    this.#listeners = [];
+    if (this.#init.closeListener !== undefined) this.#init.closeListener();
+    else for (const listener of listeners) listener.close();
+    this.#notify();
+  }
+
+  /** Closes every connection once what was written to it is sent; handlers read EOF. */
+  closeClients(): void {
+    for (const transport of [...this.#transports]) transport.close();
+  }
+
+  /** Closes every connection at once: what was not sent is dropped. */
+  abortClients(): void {
+    for (const transport of [...this.#transports]) transport.abort();
+  }
+
+  /**
+   * Waits until the server is closed and the handler of every connection is done.
+   *
+   * @param options A signal to end the wait.
+   */
+  waitClosed(options: WaitOptions = {}): Promise<void> {
+    const { signal } = options;
+    const done = this.#until(() => this.#closed && this.#accepting === 0 && this.#handlers === 0);
+    return signal === undefined ? done : abortable(done, signal);
+  }
+
+  /**
+   * Stops accepting, lets the handlers finish for a while, then closes what is left.
+   *
+   * What is left when they have finished, or the time is over, is closed as
+   * {@linkcode closeClients} does; what has not been sent by the end of the time, or a
+   * second later, is aborted. It does not wait for handlers that go on without their connection.
+   *
+   * @param options How long to wait.
+   * @throws {TypeError} If the timeout is not a number.
+   * @throws {RangeError} If it is negative.
+   *
+   * @example
+   * ```ts
+   * import { startServer } from "@asyncio/streams";
+   * import { assert } from "@std/assert";
+   *
+   * const server = await startServer(() => {}, "127.0.0.1", 0);
+   * await server.shutdown({ timeout: 500 });
+   * assert(!server.isServing());
+   * ```
+   */
+  async shutdown(options: ShutdownOptions = {}): Promise<void> {
+    const { timeout = 30_000 } = options;
+    if (typeof timeout !== "number" || Number.isNaN(timeout)) {
+      throw new TypeError(`timeout is a number of ms, not ${timeout}`);
+    }
+    if (timeout < 0) throw new RangeError(`timeout must not be negative, got ${timeout}`);
+    this.close();
+    const end = performance.now() + timeout;
+    await this.#within(timeout, () => this.#handlers === 0);
+    this.closeClients();
+    const rest = Math.max(end - performance.now(), GRACE);
+    await this.#within(rest, () => this.#transports.size === 0);
+    this.abortClients();
+  }
+
+  /** Waits until `condition` holds, for `ms` at the most. */
+  async #within(ms: number, condition: () => boolean): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = ms > LONGEST_TIMER ? undefined : setTimeout(resolve, ms);
+    await Promise.race([late, this.#until(condition)]);
+    clearTimeout(timer);
+  }
+
+  /** Closes the server and waits for its handlers. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return this.waitClosed();
+  }
+}

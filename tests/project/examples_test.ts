@@ -1,0 +1,186 @@
+// Every example runs as its first line says.
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { portOf, Program, read } from "./program.ts";
+
+/** Two checkouts may be tested on one machine at the same time. */
+const socketPath = `/tmp/streams-${crypto.randomUUID()}.sock`;
+
+/** Runs an example by its first line, with arguments in place of the line's. */
+function example(name: string, ...args: readonly string[]): Program {
+  const [first = ""] = read(`examples/${name}`).split("\n");
+  const command = first.match(new RegExp(`^// deno (run (?:--\\S+ )*examples/${name})`))?.[1];
+  assert(command, `examples/${name} begins with ${first}`);
+  const [run = "", ...rest] = command.replaceAll("/tmp/streams-echo.sock", socketPath).split(" ");
+  return new Program([run, "--no-prompt", ...rest, ...args]);
+}
+
+/** Waits for the end of a program, which has to be a good one, and gives its output. */
+async function outputOf(program: Program): Promise<string> {
+  const { code, stdout, stderr } = await program.end();
+  assertEquals(code, 0, stderr);
+  assertEquals(stderr, "");
+  return stdout;
+}
+
+/** A bare client of the chat server. */
+class Member implements Disposable {
+  readonly conn: Deno.TcpConn;
+  #received = "";
+
+  constructor(conn: Deno.TcpConn) {
+    this.conn = conn;
+  }
+
+  static async join(port: number, nick: string): Promise<Member> {
+    const member = new Member(await Deno.connect({ hostname: "127.0.0.1", port }));
+    await member.say(nick);
+    await member.hears(`Welcome, ${nick}.`);
+    return member;
+  }
+
+  async say(text: string): Promise<void> {
+    let rest = new TextEncoder().encode(`${text}\n`);
+    while (rest.length > 0) rest = rest.subarray(await this.conn.write(rest));
+  }
+
+  /** Waits for `text`, and forgets what came up to it. */
+  async hears(text: string): Promise<void> {
+    const buffer = new Uint8Array(4096);
+    for (;;) {
+      const at = this.#received.indexOf(text);
+      if (at >= 0) {
+        this.#received = this.#received.slice(at + text.length);
+        return;
+      }
+      const n = await this.conn.read(buffer);
+      if (n === null) throw new Error(`It ended without ${text}: ${this.#received}`);
+      this.#received += new TextDecoder().decode(buffer.subarray(0, n));
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.conn.close();
+  }
+}
+
+Deno.test("every example has a test here", () => {
+  const tests = read("tests/project/examples_test.ts");
+  for (const { name } of Deno.readDirSync("examples")) {
+    assertStringIncludes(tests, `example("${name}"`);
+  }
+});
+
+Deno.test("demo.ts shows the main job and ends by itself", async () => {
+  await using demo = example("demo.ts");
+  const output = await outputOf(demo);
+  assertStringIncludes(output, "← Hello, streams!");
+  assertStringIncludes(output, "10,000 of 10,000");
+  assertStringIncludes(output, "→ 16 MiB  ← 16 MiB");
+  assertStringIncludes(output, "✓ the same");
+  assertStringIncludes(output, "nothing is left open");
+});
+
+Deno.test("echo_client.ts talks to echo_server.ts", async () => {
+  await using server = example("echo_server.ts", "0");
+  await using client = example("echo_client.ts", `${await portOf(server)}`);
+  assertEquals(
+    await outputOf(client),
+    'Send: "Hello World!"\nReceived: "Hello World!"\nClose the connection\n',
+  );
+  await server.waitFor(/Received "Hello World!" from \{.*\nSend: "Hello World!"\nClose/);
+});
+
+Deno.test("http_headers.ts prints the headers of a response", async () => {
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    (request) =>
+      new Response(null, {
+        headers: { "x-answer": `${request.method} ${new URL(request.url).pathname}` },
+      }),
+  );
+  await using program = example("http_headers.ts", `http://127.0.0.1:${server.addr.port}/a/b`);
+  const output = await outputOf(program);
+  assertStringIncludes(output, "HTTP header> HTTP/1.1 200 OK\n");
+  assertStringIncludes(output, "HTTP header> x-answer: HEAD /a/b\n");
+});
+
+Deno.test("http_headers.ts explains its use when the URL is missing", async () => {
+  await using program = example("http_headers.ts");
+  const { code, stderr } = await program.end();
+  assertEquals(code, 2);
+  assertStringIncludes(stderr, "Usage:");
+});
+
+Deno.test({
+  name: "unix_echo.ts echoes over a Unix socket and removes it",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using program = example("unix_echo.ts", socketPath);
+    assertStringIncludes(await outputOf(program), "sock:\nfirst line\nsecond line\n");
+    // A socket that was left behind would be in the second one's way.
+    await using again = example("unix_echo.ts", socketPath);
+    await outputOf(again);
+  },
+});
+
+Deno.test("chat_server.ts carries lines, joins and leaves to everybody else", async () => {
+  await using server = example("chat_server.ts", "0");
+  const port = await portOf(server);
+  using ann = await Member.join(port, "ann");
+  using bob = await Member.join(port, "bob");
+  await ann.hears("* bob joined\n");
+  await bob.say("Hello!");
+  await ann.hears("bob: Hello!\n");
+
+  using third = new Member(await Deno.connect({ hostname: "127.0.0.1", port }));
+  await third.hears("Your name?\n");
+  await third.say("ann");
+  await third.hears("Taken. Another?\n");
+  await third.say("cleo");
+  await third.hears("Here: ann, bob.\n");
+
+  await third.say("/quit");
+  await bob.hears("* cleo left\n");
+  ann.conn.closeWrite();
+  await bob.hears("* ann left\n");
+});
+
+Deno.test("chat_server.ts lives through lines that are too long", async () => {
+  await using server = example("chat_server.ts", "0");
+  const port = await portOf(server);
+  using ann = await Member.join(port, "ann");
+  using bob = await Member.join(port, "bob");
+  await bob.say("x".repeat(100_000));
+  await bob.say("");
+  await bob.say("still here");
+  await ann.hears("bob: still here\n");
+});
+
+Deno.test("chat_server.ts drops a client that does not read, and keeps the others", async () => {
+  await using server = example("chat_server.ts", "0");
+  const port = await portOf(server);
+  using _slow = await Member.join(port, "slow");
+  using ann = await Member.join(port, "ann");
+  using bob = await Member.join(port, "bob");
+
+  const tooSlow = server.waitFor(/slow is too slow/).then(() => true);
+  const line = "x".repeat(1000);
+  do {
+    for (let i = 0; i < 100; i++) await bob.say(line);
+    await bob.say("over");
+    await ann.hears("bob: over\n");
+  } while (!await Promise.race([tooSlow, Promise.resolve(false)]));
+  await ann.hears("* slow left\n");
+});
+
+Deno.test({
+  name: "chat_server.ts says goodbye when it is interrupted",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using server = example("chat_server.ts", "0");
+    using ann = await Member.join(await portOf(server), "ann");
+    server.kill("SIGINT");
+    await ann.hears("* the server is going down\n");
+    await outputOf(server);
+  },
+});

@@ -1,0 +1,79 @@
+/** A program run by Deno as a user would run it, and what it says. */
+
+/** The repository's root. */
+export const root = new URL("../../", import.meta.url);
+
+/** The text of a file of the repository. */
+export function read(path: string): string {
+  return Deno.readTextFileSync(new URL(path, root));
+}
+
+/** A running `deno` whose output can be waited for; disposing of it ends it. */
+export class Program implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #lines: ReadableStreamDefaultReader<string>;
+  readonly #errors: Promise<string>;
+  #output = "";
+
+  /**
+   * @param args What follows `deno` on the command line.
+   * @param input What the program reads from its standard input.
+   */
+  constructor(args: readonly string[], input = "") {
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: [...args],
+      cwd: root,
+      env: { NO_COLOR: "1" },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#lines = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    this.#errors = new Response(this.#child.stderr).text();
+    new Blob([input]).stream().pipeTo(this.#child.stdin).catch(() => {
+      // The program ended without reading it all, which is its right.
+    });
+  }
+
+  /** Waits until the output has something that matches; it is an error if it ends without. */
+  async waitFor(pattern: RegExp): Promise<RegExpMatchArray> {
+    for (;;) {
+      const match = this.#output.match(pattern);
+      if (match) return match;
+      const { done, value } = await this.#lines.read();
+      if (done) throw new Error(`No ${pattern} in: ${this.#output}\n${await this.#errors}`);
+      this.#output += value;
+    }
+  }
+
+  /** Waits for the end, and gives all of the output. */
+  async end(): Promise<{ code: number; stdout: string; stderr: string }> {
+    for (;;) {
+      const { done, value } = await this.#lines.read();
+      if (done) break;
+      this.#output += value;
+    }
+    const [{ code }, stderr] = await Promise.all([this.#child.status, this.#errors]);
+    return { code, stdout: this.#output, stderr };
+  }
+
+  /** Sends the program a signal. */
+  kill(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+    await this.end();
+  }
+}
+
+/** The port in an address that a program has printed. */
+export async function portOf(program: Program): Promise<number> {
+  const match = await program.waitFor(/Serving on .*port: (\d+)/);
+  return Number(match[1]);
+}
