@@ -10,7 +10,7 @@ import type { Carrier } from "./carrier.ts";
 
 /** The sizes of a receive buffer, in bytes: for who waits, and for bulk. */
 const SMALLEST = 2_048;
-const LARGEST = 131_072;
+const LARGEST = 65_792;
 /** After this many small pieces in a row, the buffer becomes small again. */
 const CALM = 4;
 

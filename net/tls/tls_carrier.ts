@@ -11,7 +11,7 @@ import { nextTurn } from "../turn.ts";
 import { failureOf } from "./failures.ts";
 
 /** Three records: the engine encrypts and sends so many bytes at a time. */
-const WRITE_SIZE = 49_152;
+const WRITE_SIZE = 65_536;
 
 /** How a {@linkcode TlsCarrier} is made. */
 export interface TlsCarrierInit {
