@@ -4,26 +4,26 @@
  * @module
  */
 import type { AbstractEventLoop } from "./loop/abstract_event_loop.ts";
-import { BaseEventLoop } from "./loop/base_event_loop.ts";
 import { current } from "./loop/current.ts";
+import { EventLoop } from "./loop/event_loop.ts";
 import type { TaskSource } from "./loop/task.ts";
 import type { WaitOptions } from "./net/wait_options.ts";
 
-/**
- * asyncio's event loop over Deno's own.
- *
- * @example
- * ```ts
- * import { getEventLoop } from "@asyncio/streams";
- * import { assertEquals } from "@std/assert";
- *
- * const loop = getEventLoop();
- * const future = loop.createFuture<number>();
- * loop.callSoon((n) => future.setResult(n), 42);
- * assertEquals(await future, 42);
- * ```
- */
-export class EventLoop extends BaseEventLoop {}
+export { EventLoop } from "./loop/event_loop.ts";
+export type { LocalAddr } from "./net/connect.ts";
+export type {
+  ConnectionOptions,
+  CreateConnectionOptions,
+  CreateConnectionSockOptions,
+  CreateUnixConnectionOptions,
+} from "./net/open_carrier.ts";
+export type {
+  CreateServerOptions,
+  CreateServerSockOptions,
+  CreateUnixServerOptions,
+  ServingOptions,
+  TcpServingOptions,
+} from "./net/open_listeners.ts";
 
 /** The loop of {@linkcode setEventLoop}, or the default one once it is made. */
 let theLoop: EventLoop | null = null;

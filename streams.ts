@@ -3,30 +3,25 @@
  *
  * @module
  */
-import { type EventLoop, getRunningLoop } from "./event_loop.ts";
-import type { Carrier } from "./net/carrier.ts";
-import { connectTcp, connectUnix, type LocalAddr, withoutDelay } from "./net/connect.ts";
-import { canReusePort, listenTcp, listenUnix } from "./net/listen.ts";
+import { getRunningLoop } from "./event_loop.ts";
+import type {
+  CreateConnectionOptions,
+  CreateConnectionSockOptions,
+  CreateUnixConnectionOptions,
+} from "./net/open_carrier.ts";
+import type {
+  CreateServerOptions,
+  CreateServerSockOptions,
+  CreateUnixServerOptions,
+} from "./net/open_listeners.ts";
 import { checkLimit, StreamReader } from "./net/stream_reader.ts";
 import {
   type ClientConnectedCallback,
   StreamReaderProtocol,
 } from "./net/stream_reader_protocol.ts";
-import type { ConnectionOwner } from "./net/connection_owner.ts";
-import { StreamTransport } from "./net/stream_transport.ts";
 import { StreamWriter } from "./net/stream_writer.ts";
-import {
-  checkFamily,
-  checkFlag,
-  checkFunction,
-  checkHost,
-  checkNumber,
-  checkPort,
-  checkSignal,
-  checkUnixPath,
-  show,
-} from "./net/validate.ts";
-import { Server } from "./server.ts";
+import { checkFunction, isOptions } from "./net/validate.ts";
+import type { Server } from "./server.ts";
 
 export { IncompleteReadError, LimitOverrunError } from "./net/errors.ts";
 export { FlowControlMixin } from "./net/flow_control.ts";
@@ -36,7 +31,6 @@ export {
   StreamReaderProtocol,
 } from "./net/stream_reader_protocol.ts";
 export { StreamWriter } from "./net/stream_writer.ts";
-export type { LocalAddr } from "./net/connect.ts";
 
 /** Options of everything that makes streams. */
 export interface StreamOptions {
@@ -51,110 +45,22 @@ export interface StreamOptions {
 }
 
 /** Options of {@linkcode openConnection}. */
-export interface OpenConnectionOptions extends StreamOptions {
-  /**
-   * Which addresses to use: IPv4, IPv6, or both (0).
-   *
-   * @default {0}
-   */
-  family?: 0 | 4 | 6 | undefined;
-  /** The address of this machine to connect from; the system chooses by default. */
-  localAddr?: LocalAddr | undefined;
-  /**
-   * How long to wait for one of the host's addresses before the next is tried, too, in ms.
-   *
-   * @default {250}
-   */
-  happyEyeballsDelay?: number | undefined;
-}
+export interface OpenConnectionOptions extends CreateConnectionOptions, StreamOptions {}
 
 /** Options of {@linkcode openConnection} over a connection that is open already. */
-export interface OpenConnectionSockOptions extends StreamOptions {
-  /** The connection; it is closed with the writer. */
-  sock: Deno.Conn;
-}
+export interface OpenConnectionSockOptions extends CreateConnectionSockOptions, StreamOptions {}
 
 /** Options of {@linkcode openUnixConnection}. */
-export interface OpenUnixConnectionOptions extends StreamOptions {
-  /** A connection that is open already, to use instead of a path. */
-  sock?: Deno.Conn | undefined;
-}
-
-/** Options of every server. */
-export interface ServerOptions extends StreamOptions {
-  /**
-   * Whether to accept connections at once; otherwise `server.startServing()` does.
-   *
-   * @default {true}
-   */
-  startServing?: boolean | undefined;
-  /**
-   * How many connections may be open at once; further ones wait to be accepted.
-   *
-   * @default {Infinity}
-   */
-  maxConnections?: number | undefined;
-}
+export interface OpenUnixConnectionOptions extends CreateUnixConnectionOptions, StreamOptions {}
 
 /** Options of {@linkcode startServer}. */
-export interface StartServerOptions extends ServerOptions {
-  /**
-   * Which addresses to listen on: IPv4, IPv6, or both (0).
-   *
-   * @default {0}
-   */
-  family?: 0 | 4 | 6 | undefined;
-  /**
-   * How many connections may wait to be accepted.
-   *
-   * @default {100}
-   */
-  backlog?: number | undefined;
-  /**
-   * Whether the port may be used again at once after an earlier server's end. Deno always allows
-   * it: `false` is refused.
-   *
-   * @default {true}
-   */
-  reuseAddress?: boolean | undefined;
-  /**
-   * Whether other processes may listen on the same port. It needs `--unstable-net`.
-   *
-   * @default {false}
-   */
-  reusePort?: boolean | undefined;
-  /**
-   * Whether the system probes idle connections for peers that have vanished.
-   *
-   * @default {false}
-   */
-  keepAlive?: boolean | undefined;
-}
+export interface StartServerOptions extends CreateServerOptions, StreamOptions {}
 
 /** Options of {@linkcode startServer} over a listener that is open already. */
-export interface StartServerSockOptions extends ServerOptions {
-  /** The listener; it is closed with the server. */
-  sock: Deno.Listener;
-  /** See {@linkcode StartServerOptions.keepAlive}. */
-  keepAlive?: boolean | undefined;
-}
+export interface StartServerSockOptions extends CreateServerSockOptions, StreamOptions {}
 
 /** Options of {@linkcode startUnixServer}. */
-export interface StartUnixServerOptions extends ServerOptions {
-  /** A listener that is open already, to use instead of a path. */
-  sock?: Deno.Listener | undefined;
-  /**
-   * Whether closing the server removes the socket file. Another server's file that has taken
-   * its place is never removed.
-   *
-   * @default {true}
-   */
-  cleanupSocket?: boolean | undefined;
-  /** The socket file's permission bits, such as `0o600`; the system's default otherwise. */
-  mode?: number | undefined;
-  /** Taken for asyncio's sake: Deno fixes the backlog of Unix sockets. */
-  backlog?: number | undefined;
-}
+export interface StartUnixServerOptions extends CreateUnixServerOptions, StreamOptions {}
 
 /**
  * Opens a TCP connection.
@@ -207,23 +113,13 @@ export async function openConnection(
   port?: number,
   options: OpenConnectionOptions = {},
 ): Promise<[StreamReader, StreamWriter]> {
-  if (typeof host === "object" && host !== null) return openStreams(checkConn(host.sock), host);
-  const { family = 0, localAddr, happyEyeballsDelay, signal } = options;
-  if (localAddr !== undefined) {
-    checkHost("localAddr.hostname", localAddr.hostname);
-    checkPort("localAddr.port", localAddr.port ?? 0, 0);
-  }
-  if (happyEyeballsDelay !== undefined) checkNumber("happyEyeballsDelay", happyEyeballsDelay, 0);
-  checkStreamOptions(options);
-  const carrier = await connectTcp({
-    host: checkHost("host", host),
-    port: checkPort("port", port, 1),
-    family: checkFamily(family),
-    localAddr,
-    happyEyeballsDelay,
-    signal,
-  });
-  return openStreams(carrier, options);
+  const loop = getRunningLoop();
+  const reader = new StreamReader(isOptions(host) ? host : options);
+  const factory = () => new StreamReaderProtocol(reader, null, loop);
+  const [transport, protocol] = isOptions(host)
+    ? await loop.createConnection(factory, host)
+    : await loop.createConnection(factory, host, port!, options);
+  return [reader, new StreamWriter(transport, protocol, reader, loop)];
 }
 
 /**
@@ -241,13 +137,11 @@ export async function openUnixConnection(
   path: string | URL | null,
   options: OpenUnixConnectionOptions = {},
 ): Promise<[StreamReader, StreamWriter]> {
-  checkStreamOptions(options);
-  const { sock, signal } = options;
-  checkEither("path", path, sock);
-  const carrier = sock === undefined
-    ? await connectUnix(checkUnixPath(path), signal)
-    : checkConn(sock);
-  return openStreams(carrier, options);
+  const loop = getRunningLoop();
+  const reader = new StreamReader(options);
+  const factory = () => new StreamReaderProtocol(reader, null, loop);
+  const [transport, protocol] = await loop.createUnixConnection(factory, path, options);
+  return [reader, new StreamWriter(transport, protocol, reader, loop)];
 }
 
 /**
@@ -302,30 +196,10 @@ export async function startServer(
   port = 0,
   options: StartServerOptions = {},
 ): Promise<Server> {
-  checkFunction("clientConnectedCb", clientConnectedCb);
-  if (isSockOptions(host)) {
-    checkServerOptions(host);
-    return serve(clientConnectedCb, [checkListener(host.sock)], host);
-  }
-  const { family = 0, backlog = 100, reuseAddress, reusePort = false, keepAlive } = options;
-  for (const [name, flag] of Object.entries({ reuseAddress, reusePort, keepAlive })) {
-    checkFlag(name, flag);
-  }
-  if (reuseAddress === false) {
-    throw new Deno.errors.NotSupported("reuseAddress: false can't be had: Deno always sets it");
-  }
-  if (reusePort && !canReusePort()) {
-    throw new Deno.errors.NotSupported("reusePort needs Deno's --unstable-net flag");
-  }
-  const init = {
-    hosts: checkHosts(host),
-    port: checkPort("port", port, 0),
-    family: checkFamily(family),
-    backlog: checkNumber("backlog", backlog, 1),
-    reusePort,
-  };
-  checkServerOptions(options);
-  return serve(clientConnectedCb, await listenTcp(init), options);
+  const factory = protocolFactory(clientConnectedCb, isOptions(host) ? host : options);
+  const loop = getRunningLoop();
+  if (isOptions(host)) return await loop.createServer(factory, host);
+  return await loop.createServer(factory, host, port, options);
 }
 
 /**
@@ -344,102 +218,17 @@ export async function startUnixServer(
   path: string | URL | null,
   options: StartUnixServerOptions = {},
 ): Promise<Server> {
-  checkFunction("clientConnectedCb", clientConnectedCb);
-  const { sock, mode, cleanupSocket = true, backlog = 100 } = options;
-  checkFlag("cleanupSocket", cleanupSocket);
-  checkNumber("backlog", backlog, 1);
-  if (mode !== undefined) checkMode(mode);
-  checkServerOptions(options);
-  checkEither("path", path, sock);
-  if (sock !== undefined) return serve(clientConnectedCb, [checkListener(sock)], options);
-  const { listener, close } = listenUnix(
-    checkUnixPath(path),
-    mode,
-    cleanupSocket,
-    getRunningLoop(),
-  );
-  return await serve(clientConnectedCb, [listener], options, close);
+  const factory = protocolFactory(clientConnectedCb, options);
+  return await getRunningLoop().createUnixServer(factory, path, options);
 }
 
-// What all of them share
-
-function openStreams(carrier: Carrier, options: StreamOptions): [StreamReader, StreamWriter] {
-  checkStreamOptions(options);
-  const loop = getRunningLoop();
-  const reader = new StreamReader(options);
-  const protocol = new StreamReaderProtocol(reader, null, loop);
-  const transport = new StreamTransport({ carrier, loop });
-  transport.start(protocol);
-  return [reader, new StreamWriter(transport, protocol, reader, loop)];
-}
-
-async function serve(
+/** Makes the protocol of each connection that a server accepts. */
+function protocolFactory(
   clientConnectedCb: ClientConnectedCallback,
-  listeners: Deno.Listener[],
-  options: ServerOptions & { keepAlive?: boolean | undefined },
-  closeListener?: () => void,
-): Promise<Server> {
-  const loop: EventLoop = getRunningLoop();
-  const { keepAlive = false, maxConnections, startServing = true } = options;
-  const connected = (conn: Deno.Conn, owner: ConnectionOwner) => {
-    if (keepAlive) (conn as Partial<Deno.TcpConn>).setKeepAlive?.(true);
-    const reader = new StreamReader(options);
-    const transport = new StreamTransport({ carrier: withoutDelay(conn), loop, owner });
-    transport.start(new StreamReaderProtocol(reader, clientConnectedCb, loop));
-  };
-  const server = new Server({ loop, listeners, connected, maxConnections, closeListener });
-  if (startServing) await server.startServing();
-  return server;
-}
-
-function isSockOptions(
-  host: string | readonly string[] | null | StartServerSockOptions,
-): host is StartServerSockOptions {
-  return typeof host === "object" && host !== null && !Array.isArray(host);
-}
-
-function checkStreamOptions({ limit, signal }: StreamOptions): void {
-  if (limit !== undefined) checkLimit(limit);
-  checkSignal(signal);
-}
-
-function checkServerOptions(options: ServerOptions): void {
-  checkStreamOptions(options);
-  const { startServing, maxConnections } = options;
-  checkFlag("startServing", startServing);
-  if (maxConnections !== undefined) checkNumber("maxConnections", maxConnections, 1);
-}
-
-function checkHosts(host: string | readonly string[] | null): string[] | null {
-  if (host === null || host === "") return null;
-  const hosts = typeof host === "string" ? [host] : [...host];
-  if (hosts.length === 0) throw new RangeError("the list of hosts is empty");
-  return hosts.map((one) => checkHost("host", one));
-}
-
-function checkMode(mode: unknown): void {
-  if (!Number.isInteger(mode)) throw new TypeError(`mode is an integer, not ${show(mode)}`);
-  if (mode as number < 0 || mode as number > 0o777) {
-    throw new RangeError(`mode is between 0 and 0o777, got 0o${(mode as number).toString(8)}`);
-  }
-}
-
-function checkEither(name: string, value: unknown, sock: unknown): void {
-  if (value !== null && value !== undefined && sock !== undefined) {
-    throw new TypeError(`${name} and sock can't both be given`);
-  }
-}
-
-function checkConn(sock: Deno.Conn): Deno.Conn {
-  if (typeof sock?.read !== "function" || typeof sock.write !== "function") {
-    throw new TypeError(`sock is an open Deno.Conn, not ${show(sock)}`);
-  }
-  return withoutDelay(sock);
-}
-
-function checkListener(sock: Deno.Listener): Deno.Listener {
-  if (typeof sock?.accept !== "function" || typeof sock.close !== "function") {
-    throw new TypeError(`sock is an open Deno.Listener, not ${show(sock)}`);
-  }
-  return sock;
+  options: StreamOptions,
+): () => StreamReaderProtocol {
+  checkFunction("clientConnectedCb", clientConnectedCb);
+  if (options.limit !== undefined) checkLimit(options.limit);
+  const loop = getRunningLoop();
+  return () => new StreamReaderProtocol(new StreamReader(options), clientConnectedCb, loop);
 }

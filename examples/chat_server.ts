@@ -74,7 +74,7 @@ async function handleMember(reader: StreamReader, writer: StreamWriter): Promise
 
 const port = Number(Deno.args[0] ?? 8888);
 await using server = await startServer(handleMember, "127.0.0.1", port, { limit: lineLimit });
-for (const { addr } of server.sockets) console.log("Serving on", addr);
+for (const { addr } of server.sockets) console.log("Serving on", JSON.stringify(addr));
 
 Deno.addSignalListener("SIGINT", async function stop() {
   Deno.removeSignalListener("SIGINT", stop);

@@ -122,7 +122,7 @@ async function sendBody(reader: StreamReader, writer: StreamWriter): Promise<voi
 }
 
 function show(addr: Deno.Addr | null | undefined): string {
-  return addr && "port" in addr ? `${addr.hostname}:${addr.port}` : "?";
+  return addr && "hostname" in addr ? `${addr.hostname}:${addr.port}` : "?";
 }
 
 console.log("\nasyncio's Streams for Deno\n");

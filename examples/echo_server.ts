@@ -7,7 +7,8 @@ import { startServer, type StreamReader, type StreamWriter } from "@asyncio/stre
 async function handleEcho(reader: StreamReader, writer: StreamWriter): Promise<void> {
   const data = await reader.read(100);
   const message = new TextDecoder().decode(data);
-  console.log(`Received ${JSON.stringify(message)} from`, writer.getExtraInfo("peername"));
+  const peer = JSON.stringify(writer.getExtraInfo("peername"));
+  console.log(`Received ${JSON.stringify(message)} from ${peer}`);
 
   console.log(`Send: ${JSON.stringify(message)}`);
   writer.write(data);
@@ -19,5 +20,5 @@ async function handleEcho(reader: StreamReader, writer: StreamWriter): Promise<v
 }
 
 await using server = await startServer(handleEcho, "127.0.0.1", Number(Deno.args[0] ?? 8888));
-for (const { addr } of server.sockets) console.log("Serving on", addr);
+for (const { addr } of server.sockets) console.log("Serving on", JSON.stringify(addr));
 await server.serveForever();

@@ -59,7 +59,7 @@ export class BaseEventLoop implements AbstractEventLoop, Disposable {
   #exceptionHandler: ExceptionHandler | null = null;
   #taskFactory: TaskFactory | null = null;
   #tasks = new Set<ScheduledTask>();
-  #checks: (() => void)[] = [];
+  #checks = new Set<() => void>();
   #signalHandlers = new SignalHandlers();
 
   /**
@@ -154,7 +154,8 @@ export class BaseEventLoop implements AbstractEventLoop, Disposable {
     this.#isClosed = true;
     this.#turns.clear();
     this.#signalHandlers.clear();
-    this.#check();
+    for (const check of this.#checks) check();
+    this.#checks.clear();
     for (const task of this.#tasks) {
       this.callExceptionHandler({ message: "The loop of a pending task was closed", task });
     }
@@ -221,6 +222,7 @@ export class BaseEventLoop implements AbstractEventLoop, Disposable {
    * port2.postMessage("hello");
    * assertEquals(await future, "hello");
    * port1.close();
+   * port2.close();
    * ```
    */
   callSoonThreadsafe<A extends unknown[]>(callback: (...args: A) => unknown, ...args: A): Handle {
@@ -406,15 +408,12 @@ export class BaseEventLoop implements AbstractEventLoop, Disposable {
 
   /** For futures: calls `check` behind the callbacks that wait, or when the loop is closed. */
   addCheck(check: () => void): void {
-    this.#checks.push(check);
-    if (this.#isClosed) queueMicrotask(() => this.#check());
-    else this.callSoon(() => this.#check());
-  }
-
-  #check(): void {
-    const checks = this.#checks;
-    this.#checks = [];
-    for (const check of checks) check();
+    if (this.#isClosed) return queueMicrotask(check);
+    this.#checks.add(check);
+    this.callSoon(() => {
+      this.#checks.delete(check);
+      check();
+    });
   }
 
   #assertOpen(): void {

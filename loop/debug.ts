@@ -1,5 +1,5 @@
 /**
- * Debug mode's switch outside the program.
+ * Debug mode: its switch outside the program, and what it adds to reports.
  *
  * @module
  */
@@ -13,4 +13,13 @@ export function isDebugAsked(): boolean {
   if (Deno.permissions.querySync({ name: "env", variable }).state !== "granted") return false;
   const value = Deno.env.get(variable);
   return value !== undefined && value !== "" && value !== "0";
+}
+
+const here = new URL(".", import.meta.url).href;
+
+/** Where the loop was called from: the stack without the loop's own part of it. */
+export function callSite(): string | undefined {
+  return new Error().stack?.split("\n").slice(1).filter((frame) => !frame.includes(here)).join(
+    "\n",
+  );
 }

@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { callSite } from "./debug.ts";
 import { CancelledError, InvalidStateError } from "./errors.ts";
-import { callSite, Handle } from "./handle.ts";
+import { Handle } from "./handle.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 /** How a future ended. */

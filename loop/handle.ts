@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { callSite } from "./debug.ts";
 import type { ExceptionSink } from "./exception_context.ts";
 
 /** What a callback needs of its loop. */
@@ -21,12 +22,6 @@ export interface TimerOwner {
 
 /** Lets a handle's callback run, in the context it was made in; set by {@linkcode Handle}. */
 export let release: (handle: Handle) => void;
-
-/** Where the caller stands, for debug mode. */
-export function callSite(): string | undefined {
-  // The first lines are "Error" and the frames of this module.
-  return new Error().stack?.split("\n").slice(3).join("\n");
-}
 
 /**
  * A callback given to {@linkcode EventLoop.callSoon}: it can be cancelled until it runs.

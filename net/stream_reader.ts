@@ -388,7 +388,11 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   #all(search: Search): Uint8Array<ArrayBuffer> | null {
     const { buffer, eof } = this.#intake;
     const blocks = search.blocks ??= [];
-    if (buffer.length > 0) blocks.push(this.#take(buffer.length));
+    if (buffer.length > 0) {
+      blocks.push(this.#take(buffer.length));
+      // An exception set in the turn in which these came is found before the end is, as in asyncio.
+      if (this.#exception !== null) return null;
+    }
     return eof ? concat(blocks) : null;
   }
 
@@ -482,8 +486,8 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     if (this.#waking) this.#advance();
     const search: Search = { searched: 0 };
     try {
-      if (this.#exception !== null) throw this.#exception;
       signal?.throwIfAborted();
+      if (this.#exception !== null) throw this.#exception;
       if (this.#pending === null || want !== Infinity) {
         const data = attempt(search);
         if (data !== null) return Promise.resolve(data);

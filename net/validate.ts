@@ -86,6 +86,20 @@ export function checkUnixPath(value: unknown): string {
   return value;
 }
 
+/** Checks that not both of two arguments are given. */
+export function checkEither(name: string, value: unknown, sock: unknown): void {
+  if (value !== null && value !== undefined && sock !== undefined) {
+    throw new TypeError(`${name} and sock can't both be given`);
+  }
+}
+
+/** Whether a host argument is the options that may stand in its place. */
+export function isOptions<T extends { sock: unknown }>(
+  host: string | readonly string[] | null | T,
+): host is T {
+  return typeof host === "object" && host !== null && !Array.isArray(host);
+}
+
 /** Names a value in a message. */
 export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);

@@ -1,5 +1,10 @@
 /** A program run by Deno as a user would run it, and what it says. */
 
+import { deadline } from "@std/async";
+
+/** How long a program may say nothing while something is expected of it, in milliseconds. */
+export const patience = 30_000;
+
 /** The repository's root. */
 export const root = new URL("../../", import.meta.url);
 
@@ -40,7 +45,7 @@ export class Program implements AsyncDisposable {
     for (;;) {
       const match = this.#output.match(pattern);
       if (match) return match;
-      const { done, value } = await this.#lines.read();
+      const { done, value } = await deadline(this.#lines.read(), patience);
       if (done) throw new Error(`No ${pattern} in: ${this.#output}\n${await this.#errors}`);
       this.#output += value;
     }
@@ -74,6 +79,6 @@ export class Program implements AsyncDisposable {
 
 /** The port in an address that a program has printed. */
 export async function portOf(program: Program): Promise<number> {
-  const match = await program.waitFor(/Serving on .*port: (\d+)/);
+  const match = await program.waitFor(/Serving on .*"port":(\d+)/);
   return Number(match[1]);
 }

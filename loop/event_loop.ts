@@ -1,0 +1,258 @@
+/**
+ * The event loop: what schedules, and connections.
+ *
+ * @module
+ */
+import type { Carrier } from "../net/carrier.ts";
+import { withoutDelay } from "../net/connect.ts";
+import type { ConnectionOwner } from "../net/connection_owner.ts";
+import {
+  checkConn,
+  type ConnectionOptions,
+  type CreateConnectionOptions,
+  type CreateConnectionSockOptions,
+  type CreateUnixConnectionOptions,
+  openCarrier,
+  openUnixCarrier,
+} from "../net/open_carrier.ts";
+import {
+  type CreateServerOptions,
+  type CreateServerSockOptions,
+  type CreateUnixServerOptions,
+  type Listening,
+  openListeners,
+  openUnixListener,
+} from "../net/open_listeners.ts";
+import type { BaseProtocol } from "../net/protocols.ts";
+import { StreamTransport } from "../net/stream_transport.ts";
+import type { Transport } from "../net/transports.ts";
+import { checkFunction, checkSignal } from "../net/validate.ts";
+import { Server } from "../server.ts";
+import { BaseEventLoop } from "./base_event_loop.ts";
+
+/**
+ * asyncio's event loop over Deno's own.
+ *
+ * @example
+ * ```ts
+ * import { getEventLoop } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const loop = getEventLoop();
+ * const future = loop.createFuture<number>();
+ * loop.callSoon((n) => future.setResult(n), 42);
+ * assertEquals(await future, 42);
+ * ```
+ */
+export class EventLoop extends BaseEventLoop {
+  /**
+   * Opens a TCP connection and hands it to a protocol.
+   *
+   * `connectionMade` has been called when the promise is fulfilled. Nagle's algorithm is off.
+   *
+   * @typeParam P The protocol's type.
+   * @param protocolFactory Makes the protocol, once there is a connection.
+   * @param host The host's name or address.
+   * @param port The port, 1 to 65535.
+   * @param options Family, local address, signal.
+   * @returns The transport and the protocol.
+   * @throws {TypeError} If an argument is of the wrong type.
+   * @throws {RangeError} If an argument is out of range.
+   * @throws {Deno.errors.NotFound} If the host's name is unknown.
+   * @throws {Deno.errors.ConnectionRefused} If nobody listens there; other `Deno.errors` likewise.
+   * @throws {unknown} What `protocolFactory` throws, or the signal's reason.
+   *
+   * @example A client that collects the answer
+   * ```ts
+   * import { getEventLoop, Protocol, type Transport } from "@asyncio/streams";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const loop = getEventLoop();
+   * class Greeter extends Protocol {
+   *   override connectionMade(transport: Transport) {
+   *     transport.write("hello");
+   *     transport.close();
+   *   }
+   * }
+   * class Client extends Protocol {
+   *   answer = "";
+   *   readonly lost = loop.createFuture<void>();
+   *   override dataReceived(data: Uint8Array) {
+   *     this.answer += new TextDecoder().decode(data);
+   *   }
+   *   override connectionLost() {
+   *     this.lost.setResult();
+   *   }
+   * }
+   * await using server = await loop.createServer(() => new Greeter(), "127.0.0.1", 0);
+   * const { port } = server.sockets[0]!.addr as Deno.NetAddr;
+   *
+   * const [, client] = await loop.createConnection(() => new Client(), "127.0.0.1", port);
+   * await client.lost;
+   * assertEquals(client.answer, "hello");
+   * ```
+   */
+  createConnection<P extends BaseProtocol>(
+    protocolFactory: () => P,
+    host: string,
+    port: number,
+    options?: CreateConnectionOptions,
+  ): Promise<[Transport, P]>;
+  /**
+   * Hands a connection that is open already to a protocol.
+   *
+   * @typeParam P The protocol's type.
+   * @param protocolFactory Makes the protocol.
+   * @param options The connection.
+   * @returns The transport and the protocol.
+   * @throws {TypeError} If there is no connection.
+   */
+  createConnection<P extends BaseProtocol>(
+    protocolFactory: () => P,
+    options: CreateConnectionSockOptions,
+  ): Promise<[Transport, P]>;
+  async createConnection<P extends BaseProtocol>(
+    protocolFactory: () => P,
+    host: string | CreateConnectionSockOptions,
+    port?: number,
+    options: CreateConnectionOptions = {},
+  ): Promise<[Transport, P]> {
+    checkFunction("protocolFactory", protocolFactory);
+    return this.#connect(protocolFactory, await openCarrier(host, port, options));
+  }
+
+  /**
+   * Opens a connection to a Unix socket and hands it to a protocol.
+   *
+   * @typeParam P The protocol's type.
+   * @param protocolFactory Makes the protocol, once there is a connection.
+   * @param path The socket's path, as a string or a `file:` URL, or `"\0name"` for an abstract
+   *   socket; `null` where `sock` is given.
+   * @param options Signal, or an open connection.
+   * @returns The transport and the protocol.
+   * @throws {TypeError} If an argument is of the wrong type.
+   * @throws {RangeError} If the path is empty or too long.
+   * @throws {Deno.errors.NotFound} If there is no such socket; other `Deno.errors` likewise.
+   * @throws {unknown} What `protocolFactory` throws, or the signal's reason.
+   */
+  async createUnixConnection<P extends BaseProtocol>(
+    protocolFactory: () => P,
+    path: string | URL | null,
+    options: CreateUnixConnectionOptions = {},
+  ): Promise<[Transport, P]> {
+    checkFunction("protocolFactory", protocolFactory);
+    return this.#connect(protocolFactory, await openUnixCarrier(path, options));
+  }
+
+  /**
+   * Hands a connection that was accepted elsewhere to a protocol.
+   *
+   * @typeParam P The protocol's type.
+   * @param protocolFactory Makes the protocol.
+   * @param sock The connection; it is closed with the transport.
+   * @param options Signal.
+   * @returns The transport and the protocol.
+   * @throws {TypeError} If an argument is of the wrong type.
+   * @throws {unknown} What `protocolFactory` throws, or the signal's reason.
+   */
+  async connectAcceptedSocket<P extends BaseProtocol>(
+    protocolFactory: () => P,
+    sock: Deno.Conn,
+    options: ConnectionOptions = {},
+  ): Promise<[Transport, P]> {
+    checkFunction("protocolFactory", protocolFactory);
+    checkSignal(options.signal);
+    return await this.#connect(protocolFactory, checkConn(sock));
+  }
+
+  /**
+   * Starts a TCP server whose connections are handed to protocols.
+   *
+   * @param protocolFactory Makes the protocol of each connection.
+   * @param host The host to listen on, or a list of hosts; `null`, as `""`, means every interface.
+   * @param port The port; 0, the default, means a free one: see `server.sockets`.
+   * @param options Family, backlog and more.
+   * @returns The server.
+   * @throws {TypeError} If an argument is of the wrong type.
+   * @throws {RangeError} If an argument is out of range, or the list of hosts is empty.
+   * @throws {Deno.errors.AddrInUse} If the port is taken; other `Deno.errors` likewise.
+   * @throws {Deno.errors.NotSupported} If Deno can't do what an option says.
+   */
+  createServer(
+    protocolFactory: () => BaseProtocol,
+    host?: string | readonly string[] | null,
+    port?: number,
+    options?: CreateServerOptions,
+  ): Promise<Server>;
+  /**
+   * Starts a server on a listener that is open already.
+   *
+   * @param protocolFactory Makes the protocol of each connection.
+   * @param options The listener.
+   * @returns The server.
+   * @throws {TypeError} If there is no listener.
+   */
+  createServer(
+    protocolFactory: () => BaseProtocol,
+    options: CreateServerSockOptions,
+  ): Promise<Server>;
+  async createServer(
+    protocolFactory: () => BaseProtocol,
+    host: string | readonly string[] | null | CreateServerSockOptions = null,
+    port = 0,
+    options: CreateServerOptions = {},
+  ): Promise<Server> {
+    checkFunction("protocolFactory", protocolFactory);
+    return await this.#serve(protocolFactory, await openListeners(host, port, options));
+  }
+
+  /**
+   * Starts a server on a Unix socket whose connections are handed to protocols.
+   *
+   * @param protocolFactory Makes the protocol of each connection.
+   * @param path The socket's path, as a string or a `file:` URL, or `"\0name"` for an abstract
+   *   socket; `null` where `sock` is given.
+   * @param options The socket file's mode, and more.
+   * @returns The server.
+   * @throws {TypeError} If an argument is of the wrong type.
+   * @throws {RangeError} If the path is empty or too long.
+   * @throws {Deno.errors.AddrInUse} If there is a file at the path; other `Deno.errors` likewise.
+   */
+  async createUnixServer(
+    protocolFactory: () => BaseProtocol,
+    path: string | URL | null,
+    options: CreateUnixServerOptions = {},
+  ): Promise<Server> {
+    checkFunction("protocolFactory", protocolFactory);
+    return await this.#serve(protocolFactory, openUnixListener(path, options, this));
+  }
+
+  #connect<P extends BaseProtocol>(
+    protocolFactory: () => P,
+    carrier: Carrier,
+    owner?: ConnectionOwner,
+  ): [Transport, P] {
+    const transport = new StreamTransport({ carrier, loop: this, owner });
+    let protocol: P;
+    try {
+      protocol = protocolFactory();
+    } catch (error) {
+      if (owner === undefined) carrier.close(); // A server closes its own.
+      throw error;
+    }
+    transport.start(protocol);
+    return [transport, protocol];
+  }
+
+  async #serve(protocolFactory: () => BaseProtocol, listening: Listening): Promise<Server> {
+    const { listeners, closeListener, options } = listening;
+    const { keepAlive = false, maxConnections, startServing = true } = options;
+    const connected = (conn: Deno.Conn, owner: ConnectionOwner) => {
+      if (keepAlive) (conn as Partial<Deno.TcpConn>).setKeepAlive?.(true);
+      this.#connect(protocolFactory, withoutDelay(conn), owner);
+    };
+    const server = new Server({ loop: this, listeners, connected, maxConnections, closeListener });
+    if (startServing) await server.startServing();
+    return server;
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * From what callers of `createConnection` and `openConnection` give to an open carrier.
+ *
+ * @module
+ */
+import type { Carrier } from "./carrier.ts";
+import { connectTcp, connectUnix, type LocalAddr, withoutDelay } from "./connect.ts";
+import {
+  checkEither,
+  checkFamily,
+  checkHost,
+  checkNumber,
+  checkPort,
+  checkSignal,
+  checkUnixPath,
+  isOptions,
+  show,
+} from "./validate.ts";
+
+/** Options of everything that opens a connection. */
+export interface ConnectionOptions {
+  /** Ends the wait; once the promise has settled it has no effect. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Options of {@linkcode EventLoop.createConnection}. */
+export interface CreateConnectionOptions extends ConnectionOptions {
+  /**
+   * Which addresses to use: IPv4, IPv6, or both (0).
+   *
+   * @default {0}
+   */
+  family?: 0 | 4 | 6 | undefined;
+  /** The address of this machine to connect from; the system chooses by default. */
+  localAddr?: LocalAddr | undefined;
+  /**
+   * How long to wait for one of the host's addresses before the next is tried, too, in ms.
+   *
+   * @default {250}
+   */
+  happyEyeballsDelay?: number | undefined;
+}
+
+/** Options of {@linkcode EventLoop.createConnection} over a connection that is open already. */
+export interface CreateConnectionSockOptions extends ConnectionOptions {
+  /** The connection; it is closed with the transport. */
+  sock: Deno.Conn;
+}
+
+/** Options of {@linkcode EventLoop.createUnixConnection}. */
+export interface CreateUnixConnectionOptions extends ConnectionOptions {
+  /** A connection that is open already, to use instead of a path. */
+  sock?: Deno.Conn | undefined;
+}
+
+/** Connects to `host`, or takes the connection that is given in its place. */
+export async function openCarrier(
+  host: string | CreateConnectionSockOptions,
+  port: number | undefined,
+  options: CreateConnectionOptions,
+): Promise<Carrier> {
+  if (isOptions(host)) {
+    checkSignal(host.signal);
+    return checkConn(host.sock);
+  }
+  const { family = 0, localAddr, happyEyeballsDelay, signal } = options;
+  if (localAddr !== undefined) {
+    checkHost("localAddr.hostname", localAddr.hostname);
+    checkPort("localAddr.port", localAddr.port ?? 0, 0);
+  }
+  if (happyEyeballsDelay !== undefined) checkNumber("happyEyeballsDelay", happyEyeballsDelay, 0);
+  checkSignal(signal);
+  return await connectTcp({
+    host: checkHost("host", host),
+    port: checkPort("port", port, 1),
+    family: checkFamily(family),
+    localAddr,
+    happyEyeballsDelay,
+    signal,
+  });
+}
+
+/** Connects to the Unix socket at `path`, or takes the connection that is given. */
+export async function openUnixCarrier(
+  path: string | URL | null,
+  { sock, signal }: CreateUnixConnectionOptions,
+): Promise<Carrier> {
+  checkSignal(signal);
+  checkEither("path", path, sock);
+  if (sock !== undefined) return checkConn(sock);
+  return await connectUnix(checkUnixPath(path), signal);
+}
+
+/** Checks an open connection, and turns its Nagle's algorithm off. */
+export function checkConn(sock: Deno.Conn): Deno.Conn {
+  if (typeof sock?.read !== "function" || typeof sock.write !== "function") {
+    throw new TypeError(`sock is an open Deno.Conn, not ${show(sock)}`);
+  }
+  return withoutDelay(sock);
+}

@@ -1,0 +1,184 @@
+/**
+ * From what callers of `createServer` and `startServer` give to open listeners.
+ *
+ * @module
+ */
+import type { ExceptionSink } from "../loop/exception_context.ts";
+import { canReusePort, listenTcp, listenUnix } from "./listen.ts";
+import {
+  checkEither,
+  checkFamily,
+  checkFlag,
+  checkHost,
+  checkNumber,
+  checkPort,
+  checkSignal,
+  checkUnixPath,
+  isOptions,
+  show,
+} from "./validate.ts";
+
+/** Options of every server. */
+export interface ServingOptions {
+  /**
+   * Whether to accept connections at once; otherwise `server.startServing()` does.
+   *
+   * @default {true}
+   */
+  startServing?: boolean | undefined;
+  /**
+   * How many connections may be open at once; further ones wait to be accepted.
+   *
+   * @default {Infinity}
+   */
+  maxConnections?: number | undefined;
+  /** Ends the wait; once the promise has settled it has no effect. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Options of every server over TCP. */
+export interface TcpServingOptions extends ServingOptions {
+  /**
+   * Whether the system probes idle connections for peers that have vanished.
+   *
+   * @default {false}
+   */
+  keepAlive?: boolean | undefined;
+}
+
+/** Options of {@linkcode EventLoop.createServer}. */
+export interface CreateServerOptions extends TcpServingOptions {
+  /**
+   * Which addresses to listen on: IPv4, IPv6, or both (0).
+   *
+   * @default {0}
+   */
+  family?: 0 | 4 | 6 | undefined;
+  /**
+   * How many connections may wait to be accepted.
+   *
+   * @default {100}
+   */
+  backlog?: number | undefined;
+  /**
+   * Whether the port may be used again at once after an earlier server's end. Deno always allows
+   * it: `false` is refused.
+   *
+   * @default {true}
+   */
+  reuseAddress?: boolean | undefined;
+  /**
+   * Whether other processes may listen on the same port. It needs `--unstable-net`.
+   *
+   * @default {false}
+   */
+  reusePort?: boolean | undefined;
+}
+
+/** Options of {@linkcode EventLoop.createServer} over a listener that is open already. */
+export interface CreateServerSockOptions extends TcpServingOptions {
+  /** The listener; it is closed with the server. */
+  sock: Deno.Listener;
+}
+
+/** Options of {@linkcode EventLoop.createUnixServer}. */
+export interface CreateUnixServerOptions extends ServingOptions {
+  /** A listener that is open already, to use instead of a path. */
+  sock?: Deno.Listener | undefined;
+  /**
+   * Whether closing the server removes the socket file. Another server's file that has taken
+   * its place is never removed.
+   *
+   * @default {true}
+   */
+  cleanupSocket?: boolean | undefined;
+  /** The socket file's permission bits, such as `0o600`; the system's default otherwise. */
+  mode?: number | undefined;
+  /** Taken for asyncio's sake: Deno fixes the backlog of Unix sockets. */
+  backlog?: number | undefined;
+}
+
+/** Where a server accepts, and how. */
+export interface Listening {
+  /** The open listeners. */
+  listeners: Deno.Listener[];
+  /** How to serve on them. */
+  options: TcpServingOptions;
+  /** Closes them, where that takes more than `close()`. */
+  closeListener?: (() => void) | undefined;
+}
+
+/** Listens on `host`, or takes the listener that is given in its place. */
+export async function openListeners(
+  host: string | readonly string[] | null | CreateServerSockOptions,
+  port: number,
+  options: CreateServerOptions,
+): Promise<Listening> {
+  if (isOptions(host)) {
+    checkServingOptions(host);
+    return { listeners: [checkListener(host.sock)], options: host };
+  }
+  const { family = 0, backlog = 100, reuseAddress, reusePort = false } = options;
+  for (const [name, flag] of Object.entries({ reuseAddress, reusePort })) checkFlag(name, flag);
+  if (reuseAddress === false) {
+    throw new Deno.errors.NotSupported("reuseAddress: false can't be had: Deno always sets it");
+  }
+  if (reusePort && !canReusePort()) {
+    throw new Deno.errors.NotSupported("reusePort needs Deno's --unstable-net flag");
+  }
+  const init = {
+    hosts: checkHosts(host),
+    port: checkPort("port", port, 0),
+    family: checkFamily(family),
+    backlog: checkNumber("backlog", backlog, 1),
+    reusePort,
+  };
+  checkServingOptions(options);
+  return { listeners: await listenTcp(init), options };
+}
+
+/** Listens on the Unix socket at `path`, or takes the listener that is given. */
+export function openUnixListener(
+  path: string | URL | null,
+  options: CreateUnixServerOptions,
+  sink: ExceptionSink,
+): Listening {
+  const { sock, mode, cleanupSocket = true, backlog = 100 } = options;
+  checkFlag("cleanupSocket", cleanupSocket);
+  checkNumber("backlog", backlog, 1);
+  if (mode !== undefined) checkMode(mode);
+  checkServingOptions(options);
+  checkEither("path", path, sock);
+  if (sock !== undefined) return { listeners: [checkListener(sock)], options };
+  const { listener, close } = listenUnix(checkUnixPath(path), mode, cleanupSocket, sink);
+  return { listeners: [listener], options, closeListener: close };
+}
+
+function checkServingOptions(options: TcpServingOptions): void {
+  const { startServing, maxConnections, keepAlive, signal } = options;
+  checkSignal(signal);
+  checkFlag("startServing", startServing);
+  checkFlag("keepAlive", keepAlive);
+  if (maxConnections !== undefined) checkNumber("maxConnections", maxConnections, 1);
+}
+
+function checkHosts(host: string | readonly string[] | null): string[] | null {
+  if (host === null || host === "") return null;
+  const hosts = typeof host === "string" ? [host] : [...host];
+  if (hosts.length === 0) throw new RangeError("the list of hosts is empty");
+  return hosts.map((one) => checkHost("host", one));
+}
+
+function checkMode(mode: unknown): void {
+  if (!Number.isInteger(mode)) throw new TypeError(`mode is an integer, not ${show(mode)}`);
+  if (mode as number < 0 || mode as number > 0o777) {
+    throw new RangeError(`mode is between 0 and 0o777, got 0o${(mode as number).toString(8)}`);
+  }
+}
+
+function checkListener(sock: Deno.Listener): Deno.Listener {
+  if (typeof sock?.accept !== "function" || typeof sock.close !== "function") {
+    throw new TypeError(`sock is an open Deno.Listener, not ${show(sock)}`);
+  }
+  return sock;
+}

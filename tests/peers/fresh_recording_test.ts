@@ -1,0 +1,38 @@
+import { assertEquals } from "@std/assert";
+import { assertNoDifference, replay } from "../conformance/replay.ts";
+
+/** How many step lists a run of this test adds to the committed ones. */
+const COUNT = 500;
+const record = `${import.meta.dirname}/../conformance/record.py`;
+
+/** Why there is no CPython to ask, or `null`. */
+async function whyNoPython(): Promise<string | null> {
+  try {
+    const code = "import sys; sys.exit(sys.version_info < (3, 8))";
+    const { success } = await new Deno.Command("python3", { args: ["-c", code] }).output();
+    return success ? null : "python3 is older than 3.8";
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "there is no python3";
+    throw error;
+  }
+}
+
+const why = await whyNoPython();
+
+Deno.test({
+  name: "StreamReader does what this machine's CPython does with a fresh seed" +
+    (why === null ? "" : ` (ignored: ${why})`),
+  ignore: why !== null,
+  async fn() {
+    const seed = Number(Deno.args[0] ?? crypto.getRandomValues(new Uint32Array(1))[0]);
+    console.log(`seed ${seed}; to repeat it: deno test … fresh_recording_test.ts -- ${seed}`);
+    const { code, stdout, stderr } = await new Deno.Command("python3", {
+      args: [record, `--seed=${seed}`, `--count=${COUNT}`],
+    }).output();
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+    const report = await replay(new TextDecoder().decode(stdout));
+    assertNoDifference(report);
+    assertEquals(report.lists, COUNT);
+    console.log(`${report.lists} step lists, ${report.steps} steps, of CPython ${report.python}`);
+  },
+});

@@ -1,0 +1,41 @@
+/**
+ * Tries what `deno publish` would do, on a machine that can't reach JSR.
+ *
+ * The stand-ins in std/ take the place of `@std` there, and as long as they lie inside the
+ * package Deno takes them for a part of it that was left out. So the package is copied, and they
+ * are put beside it.
+ */
+const root = new URL("../", import.meta.url);
+const config = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root)));
+
+function copy(from: URL, to: string): void {
+  if (!Deno.statSync(from).isDirectory) return Deno.copyFileSync(from, to);
+  Deno.mkdirSync(to);
+  for (const { name } of Deno.readDirSync(from)) {
+    copy(new URL(`${from.href}/${name}`), `${to}/${name}`);
+  }
+}
+
+const scratch = Deno.makeTempDirSync();
+try {
+  const stage = `${scratch}/package`;
+  Deno.mkdirSync(stage);
+  copy(new URL("std", root), `${scratch}/std`);
+  for (const pattern of config.publish.include as string[]) {
+    const path = pattern.replace("/**/*.ts", "");
+    copy(new URL(path, root), `${stage}/${path}`);
+  }
+  const links = (config.links as string[]).map((link) => `.${link}`);
+  Deno.writeTextFileSync(`${stage}/deno.json`, JSON.stringify({ ...config, links }));
+
+  const { success } = new Deno.Command(Deno.execPath(), {
+    args: ["publish", "--dry-run", "--allow-dirty"],
+    cwd: stage,
+    stdin: "null",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).outputSync();
+  if (!success) Deno.exitCode = 1;
+} finally {
+  Deno.removeSync(scratch, { recursive: true });
+}
