@@ -39,6 +39,12 @@ export interface ClientSSLOptions extends SSLTimeoutOptions {
   serverHostname?: string | undefined;
 }
 
+/** The options of an upgrade to TLS. */
+export interface StartTlsOptions extends SSLTimeoutOptions {
+  /** On the client: the host that the server's certificate has to be for. */
+  serverHostname?: string | undefined;
+}
+
 /** What a TLS handshake needs to know. */
 export interface TlsPlan {
   /** Whether this side is the server. */
@@ -106,6 +112,20 @@ export function planServer(options: ServerSSLOptions): TlsPlan | null {
     throw new RangeError("requestCert needs caCerts, the authorities of clients' certificates");
   }
   return { serverSide: true, context, serverHostname: null, ...timeouts(options) };
+}
+
+/** Checks the options of an upgrade. */
+export function planUpgrade(
+  ssl: SSLContext | true,
+  serverSide: boolean,
+  options: StartTlsOptions,
+): TlsPlan {
+  if (typeof ssl !== "object" && ssl !== true || ssl === null) {
+    throw new TypeError(`startTls() takes an SSLContext, not ${show(ssl)}`);
+  }
+  if (!serverSide) return planClient({ ...options, ssl }, null)!;
+  if (options.serverHostname !== undefined) throw new RangeError("serverHostname is for clients");
+  return planServer({ ...options, ssl: ssl as SSLContext })!;
 }
 
 function isOn(options: SSLTimeoutOptions, ssl: unknown): boolean {
