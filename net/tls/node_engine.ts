@@ -10,6 +10,7 @@ import { isIP } from "node:net";
 import tls, { type SecureContextOptions, type TLSSocket } from "node:tls";
 import type { Carrier } from "../carrier.ts";
 import { CarrierDuplex, sendAll } from "../carrier_duplex.ts";
+import { nextTurn } from "../turn.ts";
 import type { SSLContext } from "./context.ts";
 import { type SSLError, sslError } from "./errors.ts";
 import { failureOf, verdictOf } from "./failures.ts";
@@ -110,6 +111,8 @@ class Handshake {
     try {
       while (!this.#settled) {
         if (await this.#duplex.pull()) continue;
+        // An alert that came before the end is told in this turn.
+        await nextTurn();
         this.#fail(sslError("UNEXPECTED_EOF", this.#inner.remoteAddr));
       }
     } catch (error) {
