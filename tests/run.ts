@@ -27,7 +27,10 @@ const suites: readonly Suite[] = [
   { name: "tests/unit", permissions: [] },
   { name: "tests/tcp", permissions: ["--allow-net"] },
   { name: "tests/conformance", permissions: ["--allow-net", "--allow-read"] },
-  { name: "tests/peers", permissions: ["--allow-run=python3"] },
+  {
+    name: "tests/peers",
+    permissions: ["--allow-run", "--allow-net", "--allow-read", "--allow-write"],
+  },
   { name: "tests/process", permissions: ["--allow-run"] },
   { name: "tests/project", permissions: ["--allow-net", "--allow-read", "--allow-run"] },
   {
