@@ -570,7 +570,8 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       if (data === null && this.exception() !== null) throw this.exception();
     } catch (error) {
       this.#settle();
-      this.#giveBack(pending.search);
+      // After `setException` nobody can have it, and asyncio's `at_eof()` says so.
+      if (this.#exception === null) this.#giveBack(pending.search);
       pending.reject(error);
       return;
     }
