@@ -26,6 +26,7 @@ const library = ["mod.ts", "streams.ts", "server.ts", "event_loop.ts", "net", "l
 const suites: readonly Suite[] = [
   { name: "tests/unit", permissions: [] },
   { name: "tests/tcp", permissions: ["--allow-net"] },
+  { name: "tests/unix", permissions: ["--allow-net", "--allow-read", "--allow-write"] },
   { name: "tests/conformance", permissions: ["--allow-net", "--allow-read"] },
   {
     name: "tests/peers",
