@@ -88,7 +88,7 @@ export function getIntake(reader: StreamReader): Intake {
  */
 export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   readonly #limit: number;
-  readonly #intake = new Intake(() => this.#advance());
+  readonly #intake = new Intake(() => this.#advance(), () => this.#pending !== null);
   #exception: Error | null = null;
   #pending: PendingRead | null = null;
   /** Bytes were fed by hand, and the read that waits will see them when the caller is done. */

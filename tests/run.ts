@@ -28,7 +28,10 @@ const suites: readonly Suite[] = [
   { name: "tests/tcp", permissions: ["--allow-net"] },
   { name: "tests/unix", permissions: ["--allow-net", "--allow-read", "--allow-write"] },
   { name: "tests/conformance", permissions: ["--allow-net", "--allow-read"] },
-  { name: "tests/peers", permissions: ["--allow-run=python3"] },
+  {
+    name: "tests/peers",
+    permissions: ["--allow-run", "--allow-net", "--allow-read", "--allow-write"],
+  },
   { name: "tests/process", permissions: ["--allow-run"] },
   { name: "tests/project", permissions: ["--allow-net", "--allow-read", "--allow-run"] },
   {
