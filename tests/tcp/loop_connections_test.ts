@@ -11,6 +11,7 @@ import {
   StreamReaderProtocol,
   type Transport,
 } from "@asyncio/streams";
+import { StreamTransport } from "../../net/stream_transport.ts";
 
 const loop = getEventLoop();
 
@@ -182,6 +183,7 @@ Deno.test("debug mode reports transports that are open when their loop is closed
   const port = portOf(server);
   const [open] = await own.createConnection(() => new Collector(), "127.0.0.1", port);
   const [closed, protocol] = await own.createConnection(() => new Collector(), "127.0.0.1", port);
+  assert(open instanceof StreamTransport && !open.accepted); // TLS would be the client's side
   closed.abort();
   await protocol.lost.promise;
   while (server.connections !== 1) await new Promise((resolve) => setImmediate(resolve));
