@@ -31,6 +31,7 @@ import type { Transport } from "../net/transports.ts";
 import { checkFlag, checkFunction, checkSignal, show } from "../net/validate.ts";
 import { Server } from "../server.ts";
 import { BaseEventLoop } from "./base_event_loop.ts";
+import { OpenTransports } from "./open_transports.ts";
 
 /** Options of {@linkcode EventLoop.startTls}. */
 export interface LoopStartTlsOptions extends StartTlsOptions {
@@ -57,6 +58,15 @@ export interface LoopStartTlsOptions extends StartTlsOptions {
  * ```
  */
 export class EventLoop extends BaseEventLoop {
+  /** Those that were made in debug mode. */
+  #openTransports = new OpenTransports();
+
+  /** See {@linkcode BaseEventLoop.close}; in debug mode, open transports are reported, too. */
+  override close(): void {
+    super.close();
+    this.#openTransports.report(this);
+  }
+
   /**
    * Opens a TCP connection and hands it to a protocol.
    *
@@ -281,7 +291,8 @@ export class EventLoop extends BaseEventLoop {
     init: Omit<StreamTransportInit, "loop">,
     tls: TlsPlan | null = null,
   ): [Transport, P] {
-    const transport = new StreamTransport({ ...init, loop: this });
+    const owner = this.getDebug() ? this.#openTransports.watch(init.owner) : init.owner;
+    const transport = new StreamTransport({ ...init, owner, loop: this });
     let protocol: P;
     try {
       protocol = protocolFactory();

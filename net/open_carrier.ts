@@ -5,6 +5,7 @@
  */
 import type { Carrier } from "./carrier.ts";
 import { connectTcp, connectUnix, type LocalAddr, withoutDelay } from "./connect.ts";
+import { familyOf } from "./resolve.ts";
 import { openTls, prepareTls } from "./tls/open_tls.ts";
 import { type ClientSSLOptions, planClient, type ServerSSLOptions } from "./tls/plan.ts";
 import {
@@ -41,6 +42,13 @@ export interface CreateConnectionOptions extends ConnectionOptions, ClientSSLOpt
    * @default {250}
    */
   happyEyeballsDelay?: number | undefined;
+  /**
+   * How many addresses of the preferred family are tried before the first of the other one; from
+   * there on the families take turns. 0 keeps the system's order.
+   *
+   * @default {1}
+   */
+  interleave?: number | undefined;
 }
 
 /** Options of {@linkcode EventLoop.createConnection} over a connection that is open already. */
@@ -65,12 +73,10 @@ export async function openCarrier(
   options: CreateConnectionOptions,
 ): Promise<Carrier> {
   if (isOptions(host)) return await withTls(() => checkConn(host.sock), host, null);
-  const { family = 0, localAddr, happyEyeballsDelay, signal } = options;
-  if (localAddr !== undefined) {
-    checkHost("localAddr.hostname", localAddr.hostname);
-    checkPort("localAddr.port", localAddr.port ?? 0, 0);
-  }
+  const { family = 0, localAddr, happyEyeballsDelay, interleave, signal } = options;
+  if (localAddr !== undefined) checkLocalAddr(localAddr, family);
   if (happyEyeballsDelay !== undefined) checkNumber("happyEyeballsDelay", happyEyeballsDelay, 0);
+  if (interleave !== undefined) checkNumber("interleave", interleave, 0);
   checkSignal(signal);
   const init = {
     host: checkHost("host", host),
@@ -78,9 +84,23 @@ export async function openCarrier(
     family: checkFamily(family),
     localAddr,
     happyEyeballsDelay,
+    interleave,
     signal,
   };
   return await withTls(() => connectTcp(init), options, init.host);
+}
+
+function checkLocalAddr(localAddr: LocalAddr, family: 0 | 4 | 6): void {
+  const own = familyOf(checkHost("localAddr.hostname", localAddr.hostname));
+  checkPort("localAddr.port", localAddr.port ?? 0, 0);
+  if (own === 0) {
+    throw new RangeError(
+      `localAddr.hostname is a numeric address, not ${show(localAddr.hostname)}`,
+    );
+  }
+  if (family !== 0 && own !== family) {
+    throw new RangeError(`localAddr.hostname ${localAddr.hostname} is not of family ${family}`);
+  }
 }
 
 /** Connects to the Unix socket at `path`, or takes the connection that is given. */

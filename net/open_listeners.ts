@@ -108,8 +108,8 @@ export interface Listening {
   options: TcpServingOptions;
   /** How to do TLS on the connections, or `null` for none. */
   tls: TlsPlan | null;
-  /** Closes them, where that takes more than `close()`. */
-  closeListener?: (() => void) | undefined;
+  /** See {@linkcode ServerInit.closeListener}. */
+  closeListener?: (() => (() => void) | null) | undefined;
 }
 
 /** Listens on `host`, or takes the listener that is given in its place. */
@@ -136,6 +136,7 @@ export async function openListeners(
     family: checkFamily(family),
     backlog: checkNumber("backlog", backlog, 1),
     reusePort,
+    signal: options.signal,
   };
   const tls = await checkServingOptions(options);
   return { listeners: await listenTcp(init), options, tls };
