@@ -105,6 +105,12 @@ export class StreamTransport extends Transport implements IntakeSource {
     }
   }
 
+  /** Shows no more than this in logs: what carries the bytes may lead to private keys. */
+  [Symbol.for("Deno.customInspect")](): string {
+    const state = this.#lost ? "closed" : this.#closing ? "closing" : "open";
+    return `StreamTransport { ${state}, peer ${formatAddr(this.carrier.remoteAddr)} }`;
+  }
+
   /** See {@linkcode Transport.getProtocol}. */
   getProtocol(): BaseProtocol {
     if (this.#protocol === null) throw new Error("the transport has no protocol yet");
