@@ -29,6 +29,7 @@ import type { Transport } from "../net/transports.ts";
 import { checkFunction, checkSignal } from "../net/validate.ts";
 import { Server } from "../server.ts";
 import { BaseEventLoop } from "./base_event_loop.ts";
+import { OpenTransports } from "./open_transports.ts";
 
 /**
  * asyncio's event loop over Deno's own.
@@ -45,6 +46,15 @@ import { BaseEventLoop } from "./base_event_loop.ts";
  * ```
  */
 export class EventLoop extends BaseEventLoop {
+  /** Those that were made in debug mode. */
+  #openTransports = new OpenTransports();
+
+  /** See {@linkcode BaseEventLoop.close}; in debug mode, open transports are reported, too. */
+  override close(): void {
+    super.close();
+    this.#openTransports.report(this);
+  }
+
   /**
    * Opens a TCP connection and hands it to a protocol.
    *
@@ -232,7 +242,8 @@ export class EventLoop extends BaseEventLoop {
     carrier: Carrier,
     owner?: ConnectionOwner,
   ): [Transport, P] {
-    const transport = new StreamTransport({ carrier, loop: this, owner });
+    const told = this.getDebug() ? this.#openTransports.watch(owner) : owner;
+    const transport = new StreamTransport({ carrier, loop: this, owner: told });
     let protocol: P;
     try {
       protocol = protocolFactory();

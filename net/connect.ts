@@ -5,8 +5,13 @@
  */
 import { formatHost } from "./addresses.ts";
 import type { Carrier } from "./carrier.ts";
+import { connectFirst, interleave } from "./happy_eyeballs.ts";
 import { explain } from "./os_error.ts";
-import { resolve } from "./resolve.ts";
+import { mayReach } from "./permission.ts";
+import { familyOf, resolve } from "./resolve.ts";
+
+/** How long to wait for one address before the next is tried, too, in ms: what the RFC advises. */
+const DELAY = 250;
 
 /** The address to connect from. */
 export interface LocalAddr {
@@ -28,58 +33,92 @@ export interface ConnectTcp {
   localAddr?: LocalAddr | undefined;
   /** How long to wait for one address before the next is tried, too, in ms. */
   happyEyeballsDelay?: number | undefined;
+  /** How many addresses of the preferred family come first; 0 keeps the system's order. */
+  interleave?: number | undefined;
   /** Ends the attempt. */
   signal?: AbortSignal | undefined;
 }
 
-/** Opens a TCP connection, with Nagle's algorithm off, as asyncio does. */
+/**
+ * Opens a TCP connection, with Nagle's algorithm off, as asyncio does.
+ *
+ * All addresses of the host are tried. Of those that fail, the error lists every one.
+ */
 export async function connectTcp(init: ConnectTcp): Promise<Carrier> {
-  const { host, port, family, localAddr, signal } = init;
-  const what = `cannot connect to ${formatHost(host, port)}`;
+  const { host, port, happyEyeballsDelay: delay = DELAY, signal } = init;
   try {
-    if (localAddr !== undefined) {
-      const { connectFrom } = await import("./node_socket.ts");
-      return await connectFrom(localAddr, { host, port, family, signal });
+    const addresses = await addressesOf(init);
+    const connect = await connector(init, delay);
+    const discard = (conn: Carrier) => conn.close();
+    try {
+      return await connectFirst(addresses, { connect, discard, delay, signal });
+    } catch (error) {
+      throw error instanceof AggregateError ? summary(addresses, init, error) : error;
     }
-    const hosts = family === 0 ? [host] : await resolve(host, family);
-    return withoutDelay(await connectFirst(hosts, init));
   } catch (error) {
     signal?.throwIfAborted();
-    throw explain(what, error);
+    throw explain(`cannot connect to ${formatHost(host, port)}`, error);
   }
 }
 
-/** Connects to the first of `hosts` that answers. */
-async function connectFirst(hosts: readonly string[], init: ConnectTcp): Promise<Deno.TcpConn> {
-  const { port, signal, happyEyeballsDelay } = init;
-  const errors: unknown[] = [];
-  for (const hostname of hosts) {
-    try {
-      return await Deno.connect({
-        hostname,
-        port,
-        ...(signal && { signal }),
-        ...(happyEyeballsDelay && { autoSelectFamilyAttemptDelay: happyEyeballsDelay }),
-      });
-    } catch (error) {
-      signal?.throwIfAborted();
-      errors.push(error);
-    }
+/**
+ * The addresses to try, in order. It is the name itself where Deno may connect to that, but not to
+ * each of its addresses: Deno then tries them all, and needs no other permission.
+ */
+async function addressesOf(init: ConnectTcp): Promise<string[]> {
+  const { host, port, localAddr, interleave: first = 1 } = init;
+  const family = localAddr === undefined ? init.family : familyOf(localAddr.hostname);
+  const denoMay = family === 0 && familyOf(host) === 0;
+  if (denoMay && !mayReach(host)) return [host];
+  const addresses = await resolve(host, family, init.signal);
+  if (denoMay && !addresses.every((address) => mayReach(formatHost(address, port)))) return [host];
+  return interleave(addresses, first);
+}
+
+/** How to connect to one address. */
+async function connector(
+  { port, localAddr }: ConnectTcp,
+  delay: number,
+): Promise<(address: string, signal: AbortSignal) => Promise<Carrier>> {
+  if (localAddr === undefined) {
+    return async (hostname, signal) =>
+      withoutDelay(
+        await Deno.connect({ hostname, port, signal, autoSelectFamilyAttemptDelay: delay }),
+      );
   }
-  throw errors.at(-1);
+  const { connectFrom } = await import("./node_socket.ts");
+  const local = { hostname: localAddr.hostname, port: localAddr.port ?? 0 };
+  return (hostname, signal) => connectFrom(local, { hostname, port }, signal);
+}
+
+/** Says which addresses were tried, and why each failed. */
+function summary(
+  addresses: readonly string[],
+  { host, port }: ConnectTcp,
+  { errors }: AggregateError,
+): Error {
+  if (errors.length === 1 && addresses[0] === host) return errors[0];
+  const reasons = errors.map(({ message }, index) =>
+    `${formatHost(addresses[index]!, port)}: ${message}`
+  );
+  return new AggregateError(errors, reasons.join("; "));
 }
 
 /** Opens a Unix connection. */
 export async function connectUnix(path: string, signal?: AbortSignal): Promise<Deno.UnixConn> {
   try {
-    const conn = await Deno.connect({ transport: "unix", path });
-    if (signal?.aborted) conn.close();
-    signal?.throwIfAborted();
-    return conn;
+    return unlessAborted(await Deno.connect({ transport: "unix", path }), signal);
   } catch (error) {
     signal?.throwIfAborted();
     throw explain(`cannot connect to unix:${path.replace("\0", "@")}`, error);
   }
+}
+
+/** Closes a connection that came when its caller had stopped waiting. */
+function unlessAborted<T extends Deno.Conn>(conn: T, signal: AbortSignal | undefined): T {
+  if (signal?.aborted) conn.close();
+  signal?.throwIfAborted();
+  return conn;
 }
 
 /** Turns Nagle's algorithm off, where there is one: it holds pipelined answers back. */

@@ -5,6 +5,7 @@
  */
 import type { Carrier } from "./carrier.ts";
 import { connectTcp, connectUnix, type LocalAddr, withoutDelay } from "./connect.ts";
+import { familyOf } from "./resolve.ts";
 import {
   checkEither,
   checkFamily,
@@ -39,6 +40,13 @@ export interface CreateConnectionOptions extends ConnectionOptions {
    * @default {250}
    */
   happyEyeballsDelay?: number | undefined;
+  /**
+   * How many addresses of the preferred family are tried before the first of the other one; from
+   * there on the families take turns. 0 keeps the system's order.
+   *
+   * @default {1}
+   */
+  interleave?: number | undefined;
 }
 
 /** Options of {@linkcode EventLoop.createConnection} over a connection that is open already. */
@@ -63,12 +71,10 @@ export async function openCarrier(
     checkSignal(host.signal);
     return checkConn(host.sock);
   }
-  const { family = 0, localAddr, happyEyeballsDelay, signal } = options;
-  if (localAddr !== undefined) {
-    checkHost("localAddr.hostname", localAddr.hostname);
-    checkPort("localAddr.port", localAddr.port ?? 0, 0);
-  }
+  const { family = 0, localAddr, happyEyeballsDelay, interleave, signal } = options;
+  if (localAddr !== undefined) checkLocalAddr(localAddr, family);
   if (happyEyeballsDelay !== undefined) checkNumber("happyEyeballsDelay", happyEyeballsDelay, 0);
+  if (interleave !== undefined) checkNumber("interleave", interleave, 0);
   checkSignal(signal);
   return await connectTcp({
     host: checkHost("host", host),
@@ -76,8 +82,22 @@ export async function openCarrier(
     family: checkFamily(family),
     localAddr,
     happyEyeballsDelay,
+    interleave,
     signal,
   });
+}
+
+function checkLocalAddr(localAddr: LocalAddr, family: 0 | 4 | 6): void {
+  const own = familyOf(checkHost("localAddr.hostname", localAddr.hostname));
+  checkPort("localAddr.port", localAddr.port ?? 0, 0);
+  if (own === 0) {
+    throw new RangeError(
+      `localAddr.hostname is a numeric address, not ${show(localAddr.hostname)}`,
+    );
+  }
+  if (family !== 0 && own !== family) {
+    throw new RangeError(`localAddr.hostname ${localAddr.hostname} is not of family ${family}`);
+  }
 }
 
 /** Connects to the Unix socket at `path`, or takes the connection that is given. */

@@ -104,8 +104,8 @@ export interface Listening {
   listeners: Deno.Listener[];
   /** How to serve on them. */
   options: TcpServingOptions;
-  /** Closes them, where that takes more than `close()`. */
-  closeListener?: (() => void) | undefined;
+  /** See {@linkcode ServerInit.closeListener}. */
+  closeListener?: (() => (() => void) | null) | undefined;
 }
 
 /** Listens on `host`, or takes the listener that is given in its place. */
@@ -132,6 +132,7 @@ export async function openListeners(
     family: checkFamily(family),
     backlog: checkNumber("backlog", backlog, 1),
     reusePort,
+    signal: options.signal,
   };
   checkServingOptions(options);
   return { listeners: await listenTcp(init), options };

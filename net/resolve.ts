@@ -3,6 +3,9 @@
  *
  * @module
  */
+import { abortable } from "@std/async/abortable";
+import { fromNodeError } from "./os_error.ts";
+import { requireNet } from "./permission.ts";
 
 const IPV4 = /^\d+\.\d+\.\d+\.\d+$/;
 
@@ -16,17 +19,29 @@ export function familyOf(host: string): 0 | 4 | 6 {
  *
  * @param host A name or an address.
  * @param family Which family is wanted; 0 means both.
+ * @param signal Ends the wait.
  * @returns At least one address, in the system's order of preference.
- * @throws {Error} If there is none.
+ * @throws {Deno.errors.NotFound} If there is none.
  */
-export async function resolve(host: string, family: 0 | 4 | 6): Promise<string[]> {
+export async function resolve(
+  host: string,
+  family: 0 | 4 | 6,
+  signal?: AbortSignal,
+): Promise<string[]> {
   const own = familyOf(host);
   if (own !== 0) {
     if (family === 0 || own === family) return [host];
-    throw new RangeError(`${host} is not an IPv${family} address`);
+    throw new Deno.errors.NotFound(`${host} is not an IPv${family} address`);
   }
+  await requireNet(host);
   // Loaded when first needed: most connections go without.
   const { lookup } = await import("node:dns/promises");
-  const found = await lookup(host, { family, all: true });
-  return found.map(({ address }) => address);
+  try {
+    const looking = lookup(host, { family, all: true });
+    const found = await (signal === undefined ? looking : abortable(looking, signal));
+    return found.map(({ address }) => address);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw fromNodeError(error);
+  }
 }

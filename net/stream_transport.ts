@@ -117,26 +117,40 @@ export class StreamTransport extends Transport implements IntakeSource {
     this.#pushIfNobodyPulls();
   }
 
-  /** Lets `intake` pull from this transport, in place of pushing to the protocol. */
-  pulledBy(intake: Intake): void {
+  /**
+   * Lets `intake` pull from this transport, in place of pushing to the protocol.
+   *
+   * @returns `false` where pushing has begun: then it goes on.
+   */
+  pulledBy(intake: Intake): boolean {
+    if (this.#push !== null) return false;
     this.#intake = intake;
     intake.source = this;
+    return true;
   }
 
   #pushIfNobodyPulls(pending: PendingRead | null = null): void {
+    if (this.#closing) pending?.catch(() => {}); // Closing interrupts it.
     if (this.#intake !== null || this.#closing) return;
-    this.#push ??= new PushLoop(this, () => this.#protocol!, (callback) => this.#tell(callback));
+    this.#push ??= new PushLoop(
+      this,
+      () => this.#protocol!,
+      (callback) => this.#tell(callback, true),
+    );
     if (pending !== null) this.#push.adopt(pending);
     else this.#push.run();
   }
 
-  /** Calls a protocol's method; what it throws ends the connection, as in asyncio. */
-  #tell<T>(callback: () => T): T | undefined {
+  /**
+   * Calls a protocol's method; what it throws is reported and, from one that receives, ends the
+   * connection, as in asyncio.
+   */
+  #tell<T>(callback: () => T, isFatal = false): T | undefined {
     try {
       return callback();
     } catch (exception) {
       this.#report("Unhandled exception in a protocol's callback", exception);
-      this.#lose(exception);
+      if (isFatal) this.#lose(exception);
       return undefined;
     }
   }
@@ -188,7 +202,7 @@ export class StreamTransport extends Transport implements IntakeSource {
     if (this.#writeError !== null) return this.#writeError;
     this.#readEnded = true;
     if (this.#closing) return null;
-    const keepOpen = this.#tell(() => (this.#protocol as Protocol).eofReceived?.());
+    const keepOpen = this.#tell(() => (this.#protocol as Protocol).eofReceived?.(), true);
     if (keepOpen !== true || this.carrier.canCloseWrite === false) this.#finish();
     return null;
   }
@@ -202,9 +216,7 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** See {@linkcode Transport.write}. */
   write(data: Uint8Array | string): void {
-    if (typeof data !== "string" && !(data instanceof Uint8Array)) {
-      throw new TypeError(`write() takes a Uint8Array or a string, not ${show(data)}`);
-    }
+    checkData(data);
     if (this.#closeCalled) throw new Error("write() after close()");
     if (this.#eofWritten) throw new Error("write() after writeEof()");
     // Lost: dropped, as in asyncio; `connectionLost` and `drain()` say why.
@@ -216,7 +228,9 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** See {@linkcode Transport.writeLines}. */
   writeLines(lines: Iterable<Uint8Array | string>): void {
-    for (const line of lines) this.write(line);
+    const pieces = [...lines];
+    pieces.forEach(checkData); // All of them, before the first is sent.
+    for (const piece of pieces) this.write(piece);
   }
 
   #flushAtTurnEnd(): void {
@@ -353,7 +367,6 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** See {@linkcode Transport.abort}. */
   abort(): void {
-    this.#closeCalled = true;
     this.#lose(null);
   }
 
@@ -399,5 +412,11 @@ export class StreamTransport extends Transport implements IntakeSource {
         this.#report("Unhandled exception in connectionLost", exception);
       }
     });
+  }
+}
+
+function checkData(data: Uint8Array | string): void {
+  if (typeof data !== "string" && !(data instanceof Uint8Array)) {
+    throw new TypeError(`write() takes a Uint8Array or a string, not ${show(data)}`);
   }
 }

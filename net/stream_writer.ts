@@ -5,7 +5,7 @@
  */
 import { abortable } from "@std/async/abortable";
 import type { ExceptionSink } from "../loop/exception_context.ts";
-import { type FlowControlMixin, getFlowControl } from "./flow_control.ts";
+import { type FlowControlMixin, getFlowControl, unheeded } from "./flow_control.ts";
 import { DEFAULT_LIMIT, getIntake, type StreamReader } from "./stream_reader.ts";
 import type { ExtraInfo, WriteTransport } from "./transports.ts";
 import { nextTurn } from "./turn.ts";
@@ -98,14 +98,14 @@ export class StreamWriter implements AsyncDisposable {
    */
   drain(options?: WaitOptions): Promise<void> {
     const exception = this.#reader?.exception() ?? null;
-    if (exception !== null) return Promise.reject(exception);
+    if (exception !== null) return unheeded(Promise.reject(exception));
     const flow = getFlowControl(this.#protocol);
     // The end of the connection is told in this turn, and the caller shall hear of it.
     const drained = this.transport.isClosing()
-      ? nextTurn().then(() => flow.drained())
+      ? unheeded(nextTurn().then(() => flow.drained()))
       : flow.drained();
     const signal = options?.signal;
-    return signal === undefined ? drained : abortable(drained, signal);
+    return signal === undefined ? drained : unheeded(abortable(drained, signal));
   }
 
   /**
@@ -133,7 +133,7 @@ export class StreamWriter implements AsyncDisposable {
     // A peer that vanishes is noticed only by reading, and the caller may have stopped.
     if (this.#reader !== null) getIntake(this.#reader).takeIn(DEFAULT_LIMIT);
     const signal = options?.signal;
-    return signal === undefined ? closed : abortable(closed, signal);
+    return signal === undefined ? closed : unheeded(abortable(closed, signal));
   }
 
   /** Whether {@linkcode writeEof} can be had; over TLS it can't. */

@@ -1,0 +1,152 @@
+/**
+ * A carrier over a Node stream: sockets of `node:net`, and the clear side of `node:tls`.
+ *
+ * @module
+ */
+import type { Duplex } from "node:stream";
+import type { Carrier } from "./carrier.ts";
+
+/** The addresses of a carrier's two ends. */
+export interface Ends {
+  /** The address of this end. */
+  readonly localAddr: Deno.Addr;
+  /** The address of the other end. */
+  readonly remoteAddr: Deno.Addr;
+}
+
+/** A read that waits. */
+interface Waiter extends PromiseWithResolvers<number | null> {
+  readonly buffer: Uint8Array;
+}
+
+/**
+ * A carrier over a Node stream that receives no more than is read.
+ *
+ * The stream flows only while a read waits. What it fails with goes to the reads and writes.
+ */
+export class DuplexCarrier implements Carrier {
+  /** The address of this end. */
+  readonly localAddr: Deno.Addr;
+  /** The address of the other end. */
+  readonly remoteAddr: Deno.Addr;
+  /** The stream. */
+  protected readonly stream: Duplex;
+  /** What came and was not read: a piece or two. */
+  #pieces: Uint8Array[] = [];
+  #waiter: Waiter | null = null;
+  #writeFailed: ((error: unknown) => void) | null = null;
+  #ended = false;
+  #fault: unknown = null;
+
+  /** Makes a carrier; the stream is its own from now on. */
+  constructor(stream: Duplex, { localAddr, remoteAddr }: Ends) {
+    this.stream = stream;
+    this.localAddr = localAddr;
+    this.remoteAddr = remoteAddr;
+    stream.pause();
+    stream.on("data", (piece: Uint8Array) => this.#received(piece));
+    stream.on("end", () => this.#end());
+    stream.on("error", (error) => this.fail(error));
+    stream.on("close", () => this.fail(new Deno.errors.Interrupted("the connection was closed")));
+  }
+
+  /** Whether the peer has said that it sends no more. */
+  protected get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Whether a read waits for more than is at hand. */
+  protected get waiting(): boolean {
+    return this.#waiter !== null;
+  }
+
+  /** Whether the stream is of no more use. */
+  protected get failed(): boolean {
+    return this.#fault !== null;
+  }
+
+  /** Lets the stream flow until something comes. */
+  protected ask(): void {
+    this.stream.resume();
+  }
+
+  /** Called with what came; `true` where nobody wants it. */
+  protected arrived(_piece: Uint8Array): boolean {
+    this.stream.pause();
+    return false;
+  }
+
+  #received(piece: Uint8Array): void {
+    if (this.arrived(piece)) return;
+    this.#pieces.push(piece);
+    this.#settle();
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#settle();
+  }
+
+  /** Ends it: reads and writes that wait, and those to come, fail. */
+  protected fail(error: unknown): void {
+    this.#fault ??= error;
+    this.#writeFailed?.(this.#fault);
+    this.#settle();
+  }
+
+  #settle(): void {
+    const waiter = this.#waiter;
+    if (waiter === null) return;
+    if (this.#pieces.length > 0) waiter.resolve(this.#take(waiter.buffer));
+    else if (this.#ended) waiter.resolve(null);
+    else if (this.#fault !== null) waiter.reject(this.#fault);
+    else return;
+    this.#waiter = null;
+  }
+
+  /** Moves what is at hand into `buffer`. */
+  #take(buffer: Uint8Array): number {
+    const piece = this.#pieces[0]!;
+    const n = Math.min(piece.length, buffer.length);
+    if (n === piece.length) {
+      buffer.set(piece);
+      this.#pieces.shift();
+    } else {
+      buffer.set(piece.subarray(0, n));
+      this.#pieces[0] = piece.subarray(n);
+    }
+    return n;
+  }
+
+  /** See {@linkcode Carrier.read}. */
+  read(buffer: Uint8Array): Promise<number | null> {
+    const waiter = this.#waiter = { ...Promise.withResolvers<number | null>(), buffer };
+    this.#settle();
+    if (this.#waiter !== null) this.ask();
+    return waiter.promise;
+  }
+
+  /** See {@linkcode Carrier.write}. */
+  write(data: Uint8Array): Promise<number> {
+    if (this.#fault !== null) return Promise.reject(this.#fault);
+    return new Promise((resolve, reject) => {
+      this.#writeFailed = reject;
+      this.stream.write(data, (error) => error ? reject(error) : resolve(data.length));
+    });
+  }
+
+  /** See {@linkcode Carrier.closeWrite}. */
+  closeWrite(): Promise<void> {
+    if (this.#fault !== null) return Promise.reject(this.#fault);
+    return new Promise((resolve, reject) => {
+      this.#writeFailed = reject;
+      this.stream.end(resolve);
+    });
+  }
+
+  /** See {@linkcode Carrier.close}. */
+  close(): void {
+    this.fail(new Deno.errors.Interrupted("the connection was closed"));
+    this.stream.destroy();
+  }
+}
