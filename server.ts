@@ -144,7 +144,7 @@ export class Server implements AsyncDisposable {
     for (;;) {
       const conn = await acceptFrom(listener, isClosed, closed, loop);
       if (conn === null) return;
-      // Looked at here and with no wait behind it: several listeners share the count.
+      // Looked at here and right before the connection is counted: several listeners share it.
       while (this.#transports.size >= maxConnections && !this.#closed) await this.#change();
       if (this.#closed) return conn.close();
       try {
@@ -157,13 +157,14 @@ export class Server implements AsyncDisposable {
     }
   }
 
-  /** Waits until `condition` holds; it is looked at whenever {@linkcode notify} is called. */
+  /** Waits until `condition` holds; it is looked at whenever something has changed. */
   async #until(condition: () => boolean): Promise<void> {
     while (!condition()) await this.#change();
   }
 
+  /** Waits until a connection or a handler ends, or the server is closed. */
   #change(): Promise<void> {
-    return (this.#changed ??= Promise.withResolvers()).promise;
+    return (this.#changed ??= Promise.withResolvers<void>()).promise;
   }
 
   #notify(): void {

@@ -88,7 +88,7 @@ export function getIntake(reader: StreamReader): Intake {
  */
 export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   readonly #limit: number;
-  readonly #intake = new Intake(() => this.#advance());
+  readonly #intake = new Intake(() => this.#advance(), () => this.#pending !== null);
   #exception: Error | null = null;
   #pending: PendingRead | null = null;
   /** Bytes were fed by hand, and the read that waits will see them when the caller is done. */
@@ -361,7 +361,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   setException(exception: Error): void {
     this.#exception = exception;
     // With bytes fed in the same turn, the read that waits is answered by those if it can be.
-    if (!this.#waking) this.#settle()?.reject(exception);
+    if (!this.#waking) this.#fail(exception);
   }
 
   /**
@@ -528,11 +528,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 
   #listen(signal: AbortSignal): () => void {
-    const onAbort = () => {
-      const pending = this.#settle();
-      if (pending !== null) this.#giveBack(pending.search);
-      pending?.reject(signal.reason);
-    };
+    const onAbort = () => this.#fail(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
     return () => signal.removeEventListener("abort", onAbort);
   }
@@ -547,7 +543,17 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
 
   /** Puts back what a read to EOF has gathered, when it ends in an error: the next read gets it. */
   #giveBack({ blocks = [] }: Search): void {
-    if (blocks.length > 0) this.#intake.buffer.prepend(concat(blocks));
+    // After an exception was set there is no next one: then it is gone, as in asyncio.
+    if (blocks.length > 0 && this.#exception === null) {
+      this.#intake.buffer.prepend(concat(blocks));
+    }
+  }
+
+  /** Rejects the read that waits. */
+  #fail(reason: unknown): void {
+    const pending = this.#settle();
+    if (pending !== null) this.#giveBack(pending.search);
+    pending?.reject(reason);
   }
 
   /** Looks after the read that waits once the caller, who may have more to feed, is done. */
@@ -569,11 +575,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       data = pending.attempt(pending.search);
       if (data === null && this.exception() !== null) throw this.exception();
     } catch (error) {
-      this.#settle();
-      // After `setException` nobody can have it, and asyncio's `at_eof()` says so.
-      if (this.#exception === null) this.#giveBack(pending.search);
-      pending.reject(error);
-      return;
+      return this.#fail(error);
     }
     if (data === null) return this.#ask(pending.want);
     this.#settle();

@@ -113,7 +113,7 @@ Deno.test("close() that can't keep the socket file reports it", async () => {
     const path = folder.at("socket");
     const server = await startUnixServer(echo, path, { cleanupSocket: false });
     server.close();
-    await folder[Symbol.asyncDispose](); // The file has no place to go back to.
+    Deno.removeSync(folder.path, { recursive: true }); // The file has no place to go back to.
     await server.waitClosed();
     const { message, exception } = await soon(reported.promise);
     assert(message.includes(path), message);
