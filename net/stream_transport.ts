@@ -240,16 +240,19 @@ export class StreamTransport extends Transport implements IntakeSource {
     const upgrading = this.#upgrading = Promise.withResolvers();
     upgrading.promise.catch(() => {});
     this.#clear = this.#out.length;
+    let inClear = true;
     try {
       this.flush();
       if (this.#clear > 0) await upgrading.promise;
+      inClear = false;
       const carrier = await openTls(this.carrier, plan, { ahead });
       if (this.#lost) carrier.close();
       else this.carrier = carrier;
     } catch (error) {
-      const aborted = this.#lost && this.#closeCalled;
+      // Lost without an error, or in the handshake: this side has closed it.
+      const closed = this.#lost && (error === null || !inClear);
       this.#lose(error);
-      if (!aborted) throw error;
+      if (!closed) throw error;
     } finally {
       this.#upgrading = null;
       this.#clear = Infinity;
@@ -259,8 +262,7 @@ export class StreamTransport extends Transport implements IntakeSource {
   }
 
   readonly #onHandshakeFailed = (exception: unknown): void => {
-    // Closed on purpose: there is nothing to tell.
-    if (this.#closeCalled) return;
+    if (exception instanceof Deno.errors.ConnectionAborted) return; // By this side, on purpose.
     this.#report("The TLS handshake of an accepted connection failed", exception);
   };
 
