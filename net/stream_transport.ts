@@ -70,6 +70,8 @@ export class StreamTransport extends Transport implements IntakeSource {
   #closing = false;
   /** `connectionLost` was called, or will be in a moment. */
   #lost = false;
+  /** Why, or `null` for a regular end. */
+  #lostBy: unknown = null;
   /** The peer has said that it sends no more. */
   #readEnded = false;
   /** Why the carrier takes no more. */
@@ -240,19 +242,17 @@ export class StreamTransport extends Transport implements IntakeSource {
     const upgrading = this.#upgrading = Promise.withResolvers();
     upgrading.promise.catch(() => {});
     this.#clear = this.#out.length;
-    let inClear = true;
     try {
       this.flush();
       if (this.#clear > 0) await upgrading.promise;
-      inClear = false;
       const carrier = await openTls(this.carrier, plan, { ahead });
       if (this.#lost) carrier.close();
       else this.carrier = carrier;
     } catch (error) {
-      // Lost without an error, or in the handshake: this side has closed it.
-      const closed = this.#lost && (error === null || !inClear);
+      // Ended by `close()` or `abort()`: that is nobody's failure.
+      const ended = this.#lost && this.#lostBy === null;
       this.#lose(error);
-      if (!closed) throw error;
+      if (!ended) throw error;
     } finally {
       this.#upgrading = null;
       this.#clear = Infinity;
@@ -262,7 +262,7 @@ export class StreamTransport extends Transport implements IntakeSource {
   }
 
   readonly #onHandshakeFailed = (exception: unknown): void => {
-    if (exception instanceof Deno.errors.ConnectionAborted) return; // By this side, on purpose.
+    if (this.#lostBy === null) return; // As above: there is nothing to tell.
     this.#report("The TLS handshake of an accepted connection failed", exception);
   };
 
@@ -507,6 +507,7 @@ export class StreamTransport extends Transport implements IntakeSource {
   #lose(error: unknown): void {
     if (this.#lost) return;
     this.#lost = this.#closing = true;
+    this.#lostBy = error;
     this.#out.clear();
     this.#upgrading?.reject(error);
     try {
