@@ -4,6 +4,7 @@
  * @module
  */
 import type { Duplex } from "node:stream";
+import { formatAddr } from "./addresses.ts";
 import type { Carrier } from "./carrier.ts";
 
 /** The addresses of a carrier's two ends. */
@@ -50,6 +51,11 @@ export class DuplexCarrier implements Carrier {
     stream.on("close", () => this.fail(new Deno.errors.Interrupted("the connection was closed")));
   }
 
+  /** Shows no more than this: the stream leads to private keys. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return `${this.constructor.name} { ${formatAddr(this.remoteAddr)} }`;
+  }
+
   /** Whether the peer has said that it sends no more. */
   protected get ended(): boolean {
     return this.#ended;
@@ -70,14 +76,13 @@ export class DuplexCarrier implements Carrier {
     this.stream.resume();
   }
 
-  /** Called with what came; `true` where nobody wants it. */
-  protected arrived(_piece: Uint8Array): boolean {
+  /** Called when something came. */
+  protected arrived(): void {
     this.stream.pause();
-    return false;
   }
 
   #received(piece: Uint8Array): void {
-    if (this.arrived(piece)) return;
+    this.arrived();
     this.#pieces.push(piece);
     this.#settle();
   }

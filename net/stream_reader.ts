@@ -396,6 +396,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
 
   /** It moves what comes out of the buffer, so that no other read can have it meanwhile. */
   #all(search: Search): Uint8Array<ArrayBuffer> | null {
+    if (this.#pending !== null && this.#pending.search !== search) return null; // Another one waits.
     const { buffer, eof } = this.#intake;
     const blocks = search.blocks ??= [];
     if (buffer.length > 0) {
@@ -513,10 +514,8 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     try {
       signal?.throwIfAborted();
       if (this.#exception !== null) throw this.#exception;
-      if (this.#pending === null || want !== Infinity) {
-        const data = attempt(search);
-        if (data !== null) return Promise.resolve(data);
-      }
+      const data = attempt(search);
+      if (data !== null) return Promise.resolve(data);
       if (this.#pending !== null) {
         throw new Error(`${name}() called while another read is waiting for incoming data`);
       }

@@ -14,6 +14,7 @@ import {
 /** What the engine says, in its code or its message, and what that means. */
 const SIGNS: readonly (readonly [RegExp, SSLErrorReason])[] = [
   [/NO_APPLICATION_PROTOCOL/, "NO_APPLICATION_PROTOCOL"],
+  [/UNRECOGNIZED_NAME|UnrecognisedName/, "UNRECOGNIZED_NAME"],
   [/PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|incompatible: \w*Version/, "UNSUPPORTED_PROTOCOL"],
   [/WRONG_VERSION_NUMBER|HTTP_REQUEST|InvalidContentType/, "NOT_TLS"],
   [/PEER_DID_NOT_RETURN_A_CERTIFICATE/, "NO_CERTIFICATE"],
@@ -24,12 +25,17 @@ const SIGNS: readonly (readonly [RegExp, SSLErrorReason])[] = [
 
 /** Translates what a stream of the engine failed with; errors of other kinds stay as they are. */
 export function failureOf(error: unknown, peer: Deno.Addr): unknown {
-  if (!(error instanceof Error) || error instanceof SSLError) return error;
+  if (!(error instanceof Error) || error instanceof SSLError || isSystemError(error)) return error;
   const { code } = error as { code?: unknown };
   if (typeof code !== "string") return error;
   const text = `${code} ${error.message}`;
   const reason = SIGNS.find(([sign]) => sign.test(text))?.[1] ?? "PROTOCOL_ERROR";
   return sslError(reason, peer, error.message, error);
+}
+
+/** Whether the system, and not TLS, has failed. */
+export function isSystemError(error: unknown): boolean {
+  return Object.values(Deno.errors).some((kind) => error instanceof kind);
 }
 
 const VERDICTS: Readonly<Record<string, SSLCertVerificationReason>> = {

@@ -66,3 +66,12 @@ Deno.test("acceptFrom() ends when the listener is closed while it accepts", asyn
   assertStrictEquals(await accepted, null);
   assertEquals(sink.contexts, []);
 });
+
+Deno.test("acceptFrom() ends when somebody else has closed the listener, and says so", async () => {
+  const listener = new FakeListener();
+  const error = new Deno.errors.BadResource("closed");
+  listener.push(error);
+  const { accepted, sink } = accepting(listener);
+  assertStrictEquals(await accepted, null);
+  assertEquals(sink.contexts.map(({ exception }) => exception), [error]);
+});

@@ -78,3 +78,13 @@ Deno.test("a read refuses a signal that is none", async () => {
   reader.feedData(bytes("x"));
   assertEquals(text(await next), "x");
 });
+
+Deno.test("a read that can be answered is answered while another waits, whatever the limit", async () => {
+  const reader = new StreamReader({ limit: Infinity });
+  const waiting = reader.readExactly(100);
+  reader.feedData(new TextEncoder().encode("a line\n"));
+  assertEquals(await reader.readLine(), new TextEncoder().encode("a line\n"));
+  await assertRejects(() => reader.read(), Error, "another read is waiting");
+  reader.feedData(new Uint8Array(100));
+  assertEquals((await waiting).length, 100);
+});
