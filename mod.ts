@@ -11,6 +11,7 @@ export * from "./streams.ts";
 export * from "./event_loop.ts";
 export * from "./loop/abstract_event_loop.ts";
 export * from "./loop/base_event_loop.ts";
+export { SystemEventLoop } from "./loop/system_event_loop.ts";
 export * from "./loop/errors.ts";
 export type { ExceptionContext, ExceptionSink } from "./loop/exception_context.ts";
 export { Future, type FutureOptions } from "./loop/future.ts";

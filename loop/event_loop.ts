@@ -28,7 +28,7 @@ import { StreamTransport } from "../net/stream_transport.ts";
 import type { Transport } from "../net/transports.ts";
 import { checkFunction, checkSignal } from "../net/validate.ts";
 import { Server } from "../server.ts";
-import { BaseEventLoop } from "./base_event_loop.ts";
+import { SystemEventLoop } from "./system_event_loop.ts";
 
 /**
  * asyncio's event loop over Deno's own.
@@ -44,7 +44,7 @@ import { BaseEventLoop } from "./base_event_loop.ts";
  * assertEquals(await future, 42);
  * ```
  */
-export class EventLoop extends BaseEventLoop {
+export class EventLoop extends SystemEventLoop {
   /**
    * Opens a TCP connection and hands it to a protocol.
    *

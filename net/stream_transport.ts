@@ -15,9 +15,7 @@ import { type ExtraInfo, Transport, type WriteBufferLimits } from "./transports.
 import { atTurnEnd, nextTurn } from "./turn.ts";
 import { show } from "./validate.ts";
 import { WriteBuffer } from "./write_buffer.ts";
-
-/** The default high-water mark of a write buffer, in bytes. */
-const HIGH = 65_536;
+import { checkWriteBufferLimits } from "./write_buffer_limits.ts";
 
 /** How a transport is made. */
 export interface StreamTransportInit {
@@ -46,8 +44,8 @@ export class StreamTransport extends Transport implements IntakeSource {
   #protocol: BaseProtocol | null = null;
   #intake: Intake | null = null;
   #push: PushLoop | null = null;
-  #high = HIGH;
-  #low = HIGH / 4;
+  #high: number;
+  #low: number;
   /** A write of the carrier is under way. */
   #writing = false;
   /** {@linkcode turnEnded} will be called. */
@@ -75,6 +73,7 @@ export class StreamTransport extends Transport implements IntakeSource {
     this.carrier = init.carrier;
     this.owner = init.owner ?? null;
     this.#loop = init.loop;
+    ({ low: this.#low, high: this.#high } = checkWriteBufferLimits());
   }
 
   /** See {@linkcode Transport.getExtraInfo}. */
@@ -323,15 +322,8 @@ export class StreamTransport extends Transport implements IntakeSource {
   }
 
   /** See {@linkcode Transport.setWriteBufferLimits}. */
-  setWriteBufferLimits(limits: WriteBufferLimits = {}): void {
-    const high = limits.high ?? (limits.low === undefined ? HIGH : 4 * limits.low);
-    const low = limits.low ?? Math.floor(high / 4);
-    if (typeof high !== "number" || typeof low !== "number") {
-      throw new TypeError("write buffer limits are numbers of bytes");
-    }
-    if (!(high >= low && low >= 0)) {
-      throw new RangeError(`high (${high}) must be >= low (${low}) must be >= 0`);
-    }
+  setWriteBufferLimits(limits?: WriteBufferLimits): void {
+    const { low, high } = checkWriteBufferLimits(limits);
     this.#high = high;
     this.#low = low;
     if (this.#out.length > high) this.#overflow();
