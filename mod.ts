@@ -8,6 +8,7 @@ export * from "./net/transports.ts";
 export type { WaitOptions } from "./net/wait_options.ts";
 export * from "./server.ts";
 export * from "./streams.ts";
+export * from "./subprocess.ts";
 export * from "./event_loop.ts";
 export * from "./loop/abstract_event_loop.ts";
 export * from "./loop/base_event_loop.ts";

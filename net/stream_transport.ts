@@ -83,9 +83,9 @@ export class StreamTransport extends Transport implements IntakeSource {
   getExtraInfo(name: string, defaultValue: unknown = null): unknown {
     switch (name) {
       case "peername":
-        return this.carrier.remoteAddr;
+        return this.carrier.remoteAddr ?? defaultValue;
       case "sockname":
-        return this.carrier.localAddr;
+        return this.carrier.localAddr ?? defaultValue;
       case "socket":
         return this.carrier.extraInfo?.[name] ?? this.carrier;
       default:
@@ -142,8 +142,9 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   #report(message: string, exception: unknown): void {
     const peername = this.carrier.remoteAddr;
+    const peer = peername === null ? "" : ` (peer ${formatAddr(peername)})`;
     this.#loop.callExceptionHandler({
-      message: `${message} (peer ${formatAddr(peername)})`,
+      message: `${message}${peer}`,
       exception,
       peername,
       transport: this,

@@ -21,7 +21,15 @@ interface Counts {
   skipped: number;
 }
 
-const library = ["mod.ts", "streams.ts", "server.ts", "event_loop.ts", "net", "loop"];
+const library = [
+  "mod.ts",
+  "streams.ts",
+  "server.ts",
+  "event_loop.ts",
+  "subprocess.ts",
+  "net",
+  "loop",
+];
 
 const suites: readonly Suite[] = [
   { name: "tests/unit", permissions: [] },
