@@ -36,7 +36,7 @@ export interface CreateSubprocessOptions extends SubprocessOptions {
  * @throws The signal's reason, if it is aborted already.
  *
  * @example
- * ```ts ignore
+ * ```ts
  * import { createSubprocessExec } from "@asyncio/streams";
  * import { assertEquals } from "@std/assert";
  *
@@ -75,7 +75,7 @@ export async function createSubprocessExec(
  * @throws The signal's reason, if it is aborted already.
  *
  * @example
- * ```ts ignore
+ * ```ts
  * import { createSubprocessShell } from "@asyncio/streams";
  * import { assertEquals } from "@std/assert";
  *

@@ -15,11 +15,17 @@ import {
   type SubprocessOptions,
 } from "../net/subprocess.ts";
 import type { DatagramTransport, SubprocessTransport } from "../net/transports.ts";
-import { checkFunction } from "../net/validate.ts";
+import { checkFunction, show } from "../net/validate.ts";
 import { BaseEventLoop } from "./base_event_loop.ts";
+import type { Executable, Executor, ShutdownOptions } from "./executor.ts";
+import type { Future } from "./future.ts";
+import { WorkerExecutor } from "./worker_executor.ts";
 
 /** What {@linkcode EventLoop} can do beside scheduling and connections. */
 export class SystemEventLoop extends BaseEventLoop {
+  #defaultExecutor: Executor | null = null;
+  #executorIsShutDown = false;
+
   /**
    * Makes a UDP endpoint and hands it to a protocol.
    *
@@ -104,7 +110,7 @@ export class SystemEventLoop extends BaseEventLoop {
    * @throws {unknown} What `protocolFactory` throws, or the signal's reason.
    *
    * @example
-   * ```ts ignore
+   * ```ts
    * import { getEventLoop, SubprocessProtocol } from "@asyncio/streams";
    * import { assertEquals } from "@std/assert";
    *
@@ -176,4 +182,95 @@ export class SystemEventLoop extends BaseEventLoop {
     transport.start(options.signal);
     return [transport, protocol];
   }
+
+  /**
+   * Runs a function elsewhere, so that it does not hold up the loop: by default on a
+   * {@linkcode WorkerExecutor}, which starts threads when they are needed.
+   *
+   * On a worker the function must be self-contained, or given as a {@linkcode ModuleFunction}.
+   * Cancelling the future ends the wait; the function goes on.
+   *
+   * @typeParam A The types of the arguments.
+   * @typeParam R The type of the result.
+   * @param executor Who runs it; `null` means the default executor.
+   * @param func The function.
+   * @param args What to call it with.
+   * @returns A future of what the function returns or throws.
+   * @throws {TypeError} When `executor` has no `submit`, or `func` can't be run by it.
+   * @throws {Error} When the loop is closed, or the default executor was shut down.
+   *
+   * @example
+   * ```ts
+   * import { getRunningLoop, run } from "@asyncio/streams";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const sum = await run(() =>
+   *   getRunningLoop().runInExecutor(null, (n: number) => {
+   *     let sum = 0;
+   *     for (let i = 1; i <= n; i++) sum += i;
+   *     return sum;
+   *   }, 1_000_000)
+   * );
+   * assertEquals(sum, 500_000_500_000);
+   * ```
+   */
+  runInExecutor<A extends unknown[], R>(
+    executor: Executor | null,
+    func: Executable<A, R>,
+    ...args: NoInfer<A>
+  ): Future<R> {
+    if (this.isClosed()) throw new Error("The event loop is closed");
+    const chosen = executor === null ? this.#getDefaultExecutor() : checkExecutor(executor);
+    const result = chosen.submit(func, ...args);
+    const future = this.createFuture<R>();
+    Promise.resolve(result).then((value) => {
+      if (!future.done()) future.setResult(value);
+    }, (exception) => {
+      if (!future.done()) return future.setException(exception);
+      const message = "A function failed in an executor, and its future was cancelled";
+      this.callExceptionHandler({ message, exception, future });
+    });
+    return future;
+  }
+
+  #getDefaultExecutor(): Executor {
+    if (this.#executorIsShutDown) throw new Error("The default executor has been shut down");
+    return this.#defaultExecutor ??= new WorkerExecutor();
+  }
+
+  /**
+   * Sets who runs functions where {@linkcode SystemEventLoop.runInExecutor} is given no executor.
+   * The one before is left to whoever made it.
+   *
+   * @param executor Anything with a `submit` method.
+   * @throws {TypeError} When it has none.
+   */
+  setDefaultExecutor(executor: Executor): void {
+    this.#defaultExecutor = checkExecutor(executor);
+  }
+
+  /**
+   * Waits for the default executor's work and closes it; it takes no more.
+   *
+   * @param options How many milliseconds to wait at most; by default, without limit. A
+   *   {@linkcode WorkerExecutor} then ends what still runs, and its futures fail.
+   */
+  override async shutdownDefaultExecutor(options: ShutdownOptions = {}): Promise<void> {
+    this.#executorIsShutDown = true;
+    await this.#defaultExecutor?.shutdown?.(options);
+  }
+
+  /** See {@linkcode BaseEventLoop.close}; the default executor takes no more work. */
+  override close(): void {
+    if (this.isClosed()) return;
+    super.close();
+    this.shutdownDefaultExecutor().catch((exception) => {
+      this.callExceptionHandler({ message: "The default executor failed to shut down", exception });
+    });
+  }
+}
+
+function checkExecutor(executor: Executor): Executor {
+  if (typeof executor?.submit === "function") return executor;
+  throw new TypeError(`An executor has a submit() method: ${show(executor)} has none`);
 }

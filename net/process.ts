@@ -89,7 +89,7 @@ export class SubprocessStreamProtocol extends SubprocessProtocol {
  * until nothing of it is left.
  *
  * @example A conversation with a child
- * ```ts ignore
+ * ```ts
  * import { createSubprocessExec } from "@asyncio/streams";
  * import { assertEquals } from "@std/assert";
  *

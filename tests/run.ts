@@ -41,7 +41,7 @@ const suites: readonly Suite[] = [
   { name: "tests/project", permissions: ["--allow-net", "--allow-read", "--allow-run"] },
   {
     name: "documentation",
-    permissions: ["--allow-net"],
+    permissions: ["--allow-net", "--allow-run=cat,echo,tr,/bin/sh"],
     target: ["--doc", ...library],
   },
 ];
