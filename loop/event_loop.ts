@@ -30,8 +30,8 @@ import { planServer, planUpgrade, type StartTlsOptions, type TlsPlan } from "../
 import type { Transport } from "../net/transports.ts";
 import { checkFlag, checkFunction, checkSignal, show } from "../net/validate.ts";
 import { Server } from "../server.ts";
-import { BaseEventLoop } from "./base_event_loop.ts";
 import { OpenTransports } from "./open_transports.ts";
+import { SystemEventLoop } from "./system_event_loop.ts";
 
 /** Options of {@linkcode EventLoop.startTls}. */
 export interface LoopStartTlsOptions extends StartTlsOptions {
@@ -57,7 +57,7 @@ export interface LoopStartTlsOptions extends StartTlsOptions {
  * assertEquals(await future, 42);
  * ```
  */
-export class EventLoop extends BaseEventLoop {
+export class EventLoop extends SystemEventLoop {
   /** Those that were made in debug mode. */
   #openTransports = new OpenTransports();
 

@@ -21,7 +21,15 @@ interface Counts {
   skipped: number;
 }
 
-const library = ["mod.ts", "streams.ts", "server.ts", "event_loop.ts", "net", "loop"];
+const library = [
+  "mod.ts",
+  "streams.ts",
+  "server.ts",
+  "event_loop.ts",
+  "subprocess.ts",
+  "net",
+  "loop",
+];
 
 const suites: readonly Suite[] = [
   { name: "tests/unit", permissions: [] },
@@ -33,10 +41,11 @@ const suites: readonly Suite[] = [
     permissions: ["--allow-run", "--allow-net", "--allow-read", "--allow-write"],
   },
   { name: "tests/process", permissions: ["--allow-run"] },
+  { name: "tests/system", permissions: ["--allow-net", "--allow-run"] },
   { name: "tests/project", permissions: ["--allow-net", "--allow-read", "--allow-run"] },
   {
     name: "documentation",
-    permissions: ["--allow-net"],
+    permissions: ["--allow-net", "--allow-run=cat,echo,tr,/bin/sh"],
     target: ["--doc", ...library],
   },
 ];
