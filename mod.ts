@@ -15,5 +15,5 @@ export * from "./loop/errors.ts";
 export type { ExceptionContext, ExceptionSink } from "./loop/exception_context.ts";
 export { Future, type FutureOptions } from "./loop/future.ts";
 export { type CallbackOwner, Handle, TimerHandle, type TimerOwner } from "./loop/handle.ts";
-export type { ScheduledTask, Scheduler } from "./loop/scheduler.ts";
+export type { ReadySource, ScheduledTask, Scheduler } from "./loop/scheduler.ts";
 export { type CreateTaskOptions, Task, type TaskOptions, type TaskSource } from "./loop/task.ts";
