@@ -5,6 +5,26 @@
  */
 export * from "./net/protocols.ts";
 export * from "./net/transports.ts";
+export {
+  type CertChain,
+  createDefaultContext,
+  type CreateDefaultContextOptions,
+  type SSLContext,
+  type TLSVersion,
+} from "./net/tls/context.ts";
+export {
+  SSLCertVerificationError,
+  type SSLCertVerificationReason,
+  SSLError,
+  type SSLErrorReason,
+} from "./net/tls/errors.ts";
+export type { PeerCertificate } from "./net/tls/peer_cert.ts";
+export type {
+  ClientSSLOptions,
+  ServerSSLOptions,
+  SSLTimeoutOptions,
+  StartTlsOptions,
+} from "./net/tls/plan.ts";
 export type { WaitOptions } from "./net/wait_options.ts";
 export * from "./server.ts";
 export * from "./streams.ts";

@@ -377,8 +377,8 @@ export class BaseEventLoop implements AbstractEventLoop, Disposable {
   }
 
   /**
-   * Tells whether debug mode is on: slow callbacks are reported, and reports say where callbacks,
-   * futures and tasks were made. It is on from the start where the environment variable
+   * Tells whether debug mode is on: slow callbacks are reported, and transports that are open when
+   * the loop is closed; reports say where callbacks, futures, tasks and transports were made. It is on from the start where the environment variable
    * `ASYNCIO_DEBUG` is set, and may be read without asking the user.
    */
   getDebug(): boolean {

@@ -35,6 +35,8 @@ export async function acceptFrom(
       if (isClosed()) return null;
       if (leftEarly(exception)) continue;
       if (!reported) report(sink, listener, exception);
+      // Closed, but not by its server: nothing will ever come.
+      if (exception instanceof Deno.errors.BadResource) return null;
       reported = true;
       await pause(closed);
     }
@@ -51,7 +53,7 @@ export function leftEarly(error: unknown): boolean {
 
 function report(sink: ExceptionSink, listener: Deno.Listener, exception: unknown): void {
   sink.callExceptionHandler({
-    message: `Can't accept connections on ${formatAddr(listener.addr)}; trying again`,
+    message: `Can't accept connections on ${formatAddr(listener.addr)}`,
     exception,
     socket: listener,
   });

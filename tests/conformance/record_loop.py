@@ -16,6 +16,33 @@ BATCHES = 14  # after that many batches a run is stopped
 SLOT = 0.012  # seconds between the timers' slots
 NAMES = {"callbacks": "abcde", "futures": "FG", "tasks": "TUV"}
 
+# What the pages on the event loop, futures, transports, protocols and policies document, for the
+# README's table: of classes, all public names.
+CLASSES = {
+    "loop": [asyncio.AbstractEventLoop],
+    "server": [asyncio.Server],
+    "handle": [asyncio.Handle, asyncio.TimerHandle],
+    "future": [asyncio.Future],
+    "task": [asyncio.Task],
+    "transport": [
+        asyncio.BaseTransport, asyncio.ReadTransport, asyncio.WriteTransport, asyncio.Transport,
+        asyncio.DatagramTransport, asyncio.SubprocessTransport,
+    ],
+    "protocol": [
+        asyncio.BaseProtocol, asyncio.Protocol, asyncio.BufferedProtocol, asyncio.DatagramProtocol,
+        asyncio.SubprocessProtocol,
+    ],
+}
+MODULE = """
+    run Runner get_running_loop get_event_loop set_event_loop new_event_loop sleep
+    isfuture ensure_future wrap_future Future Task Handle TimerHandle Server
+    AbstractEventLoop BaseEventLoop SelectorEventLoop
+    CancelledError InvalidStateError SendfileNotAvailableError TimeoutError
+    get_event_loop_policy set_event_loop_policy AbstractEventLoopPolicy DefaultEventLoopPolicy
+    BaseTransport ReadTransport WriteTransport Transport DatagramTransport SubprocessTransport
+    BaseProtocol Protocol BufferedProtocol DatagramProtocol SubprocessProtocol StreamReaderProtocol
+""".split()
+
 HAND_WRITTEN = {
     "callSoon is FIFO, and what a batch adds waits for the next": {
         "main": [["soon", "a"], ["soon", "b"], ["soon", "c"]],
@@ -238,6 +265,16 @@ def make_up(rng):
     return {name: actions for name, actions in program.items() if actions}
 
 
+def documented_names():
+    missing = [name for name in MODULE if not hasattr(asyncio, name)]
+    assert not missing, missing
+    names = [f"asyncio.{name}" for name in MODULE]
+    for owner, classes in CLASSES.items():
+        public = dict.fromkeys(n for c in classes for n in vars(c) if not n.startswith("_"))
+        names += [f"{owner}.{name}" for name in public]
+    return names + ["loop.slow_callback_duration"]
+
+
 def main():
     rng = random.Random(4)
     programs = dict(HAND_WRITTEN)
@@ -247,7 +284,7 @@ def main():
         log = Interpreter(program).record()
         if len(log) <= 60 and log == Interpreter(program).record():
             cases.append({"name": name, "program": program, "log": log})
-    print(json.dumps({"python": sys.version.split()[0]}))
+    print(json.dumps({"python": sys.version.split()[0], "names": documented_names()}))
     for case in cases:
         print(json.dumps(case))
 

@@ -23,12 +23,13 @@ export class Program implements AsyncDisposable {
   /**
    * @param args What follows `deno` on the command line.
    * @param input What the program reads from its standard input.
+   * @param env Environment variables that it has besides ours.
    */
-  constructor(args: readonly string[], input = "") {
+  constructor(args: readonly string[], input = "", env: Record<string, string> = {}) {
     this.#child = new Deno.Command(Deno.execPath(), {
       args: [...args],
       cwd: root,
-      env: { NO_COLOR: "1" },
+      env: { NO_COLOR: "1", ...env },
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
