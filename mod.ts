@@ -4,6 +4,8 @@
  * @module
  */
 export * from "./net/protocols.ts";
+export { Socket } from "./net/socket.ts";
+export { socketPair } from "./net/socket_pair.ts";
 export * from "./net/transports.ts";
 export {
   type CertChain,

@@ -15,7 +15,8 @@ class Watch {
   readonly socket: object;
   readonly side: Side;
   readonly end: Pollable;
-  readonly #callback: () => unknown;
+  readonly #callback: (...args: never[]) => unknown;
+  readonly #args: unknown[];
   readonly #owner: CallbackOwner;
   #next: Handle;
   #forget: () => void = () => {};
@@ -24,13 +25,15 @@ class Watch {
     socket: object,
     side: Side,
     end: Pollable,
-    callback: () => unknown,
+    callback: (...args: never[]) => unknown,
+    args: unknown[],
     owner: CallbackOwner,
   ) {
     this.socket = socket;
     this.side = side;
     this.end = end;
     this.#callback = callback;
+    this.#args = args;
     this.#owner = owner;
     this.#next = this.#makeHandle();
   }
@@ -60,7 +63,7 @@ class Watch {
     const run = () => {
       // A handle runs once, in the async context that it was made in: the next one is made here.
       this.#next = this.#makeHandle();
-      return this.#callback();
+      return this.#callback(...this.#args as never[]);
     };
     Object.defineProperty(run, "name", { value: this.#callback.name });
     return new Handle(run, [], this.#owner);
@@ -80,10 +83,11 @@ export class SocketWatches implements ReadySource {
     socket: object,
     side: Side,
     end: Pollable,
-    callback: () => unknown,
+    callback: (...args: never[]) => unknown,
+    args: unknown[],
     owner: CallbackOwner,
   ): void {
-    const watch = new Watch(socket, side, end, callback, owner);
+    const watch = new Watch(socket, side, end, callback, args, owner);
     this.remove(socket, side);
     const both = this.#watches.get(socket) ?? {};
     both[side] = watch;

@@ -15,6 +15,7 @@ import { PushLoop } from "./push_loop.ts";
 import { openTls } from "./tls/open_tls.ts";
 import type { TlsPlan } from "./tls/plan.ts";
 import { type ExtraInfo, Transport, type WriteBufferLimits } from "./transports.ts";
+import { SendProgress } from "./send_progress.ts";
 import { atTurnEnd, nextTurn } from "./turn.ts";
 import { show } from "./validate.ts";
 import { WriteBuffer } from "./write_buffer.ts";
@@ -49,6 +50,8 @@ export class StreamTransport extends Transport implements IntakeSource {
   readonly #accepted: boolean;
   readonly #loop: ExceptionSink;
   readonly #out = new WriteBuffer();
+  /** How far sending has come. */
+  readonly progress = new SendProgress();
   #protocol: BaseProtocol | null = null;
   #intake: Intake | null = null;
   #push: PushLoop | null = null;
@@ -357,6 +360,7 @@ export class StreamTransport extends Transport implements IntakeSource {
     this.#writing = false;
     if (this.#lost) return;
     this.#out.sent(n);
+    this.progress.advance(n, this.#out.length);
     this.#clear -= n;
     if (this.#clear === 0) this.#upgrading!.resolve(null);
     this.flush();
@@ -500,6 +504,7 @@ export class StreamTransport extends Transport implements IntakeSource {
     if (this.#lost) return;
     this.#lost = this.#closing = true;
     this.#out.clear();
+    this.progress.end(error);
     this.#upgrading?.reject(error);
     try {
       this.carrier.close();
