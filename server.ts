@@ -7,6 +7,7 @@ import { abortable } from "@std/async/abortable";
 import type { AbstractEventLoop } from "./loop/abstract_event_loop.ts";
 import { acceptFrom } from "./net/accept.ts";
 import type { ConnectionOwner } from "./net/connection_owner.ts";
+import { closeListener } from "./net/listen.ts";
 import type { Transport } from "./net/transports.ts";
 import type { WaitOptions } from "./net/wait_options.ts";
 
@@ -198,7 +199,7 @@ export class Server implements AsyncDisposable {
     const listeners = this.#listeners;
     this.#listeners = [];
     if (this.#init.closeListener !== undefined) this.#released = this.#init.closeListener();
-    else for (const listener of listeners) listener.close();
+    else for (const listener of listeners) closeListener(listener);
     this.#release();
     this.#notify();
   }

@@ -168,8 +168,8 @@ export class BaseEventLoop implements AbstractEventLoop, Disposable {
   }
 
   /**
-   * Does nothing yet waits as asyncio's does: JavaScript tells nobody which async generators
-   * there are. Those in use are ended by whoever iterates them.
+   * Has nothing to do: JavaScript tells no loop of its async generators, and whoever iterates
+   * one ends it. It is there so that ported code works.
    */
   shutdownAsyncGens(): Promise<void> {
     return Promise.resolve();

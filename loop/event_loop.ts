@@ -293,7 +293,8 @@ export class EventLoop extends SocketEventLoop {
     tls: TlsPlan | null = null,
   ): [Transport, P] {
     const owner = this.getDebug() ? this.#openTransports.watch(init.owner) : init.owner;
-    const transport = new StreamTransport({ ...init, owner, loop: this });
+    const accepted = init.accepted ?? init.owner !== undefined;
+    const transport = new StreamTransport({ ...init, accepted, owner, loop: this });
     let protocol: P;
     try {
       protocol = protocolFactory();

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Duplex } from "node:stream";
+import { formatAddr } from "./addresses.ts";
 import type { Carrier } from "./carrier.ts";
 
 /** The addresses of a carrier's two ends. */
@@ -48,6 +49,11 @@ export class DuplexCarrier implements Carrier {
     stream.on("end", () => this.#end());
     stream.on("error", (error) => this.fail(error));
     stream.on("close", () => this.fail(new Deno.errors.Interrupted("the connection was closed")));
+  }
+
+  /** Shows no more than this: the stream leads to private keys. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return `${this.constructor.name} { ${formatAddr(this.remoteAddr)} }`;
   }
 
   /** Whether the peer has said that it sends no more. */

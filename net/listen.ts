@@ -85,6 +85,15 @@ function listen(hostname: string, { port, backlog, reusePort }: ListenTcp): Deno
   }
 }
 
+/** Closes a listener, unless somebody else has done that. */
+export function closeListener(listener: Deno.Listener): void {
+  try {
+    listener.close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BadResource)) throw error;
+  }
+}
+
 /** Whether Deno can share a port between processes: asked before, for the attempt ends the process. */
 export function canReusePort(): boolean {
   return "listenDatagram" in Deno;
@@ -125,7 +134,7 @@ export function listenUnix(
     throw new Deno.errors.AddrInUse(`${what}: ${hint}`, { cause: error });
   }
   try {
-    if (path.startsWith("\0")) return { listener, close: () => (listener.close(), null) };
+    if (path.startsWith("\0")) return { listener, close: () => (closeListener(listener), null) };
     const own = Deno.lstatSync(path);
     if (mode !== undefined) Deno.chmodSync(path, mode);
     return { listener, close: () => closeUnix(listener, path, cleanup, own, sink) };
@@ -170,6 +179,6 @@ function closeUnix(
   } catch (exception) {
     if (!(exception instanceof Deno.errors.NotFound)) report(exception);
   }
-  listener.close();
+  closeListener(listener);
   return putBack;
 }

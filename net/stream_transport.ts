@@ -73,6 +73,8 @@ export class StreamTransport extends Transport implements IntakeSource {
   #closing = false;
   /** `connectionLost` was called, or will be in a moment. */
   #lost = false;
+  /** Why, or `null` for a regular end. */
+  #lostBy: unknown = null;
   /** The peer has said that it sends no more. */
   #readEnded = false;
   /** Why the carrier takes no more. */
@@ -106,6 +108,12 @@ export class StreamTransport extends Transport implements IntakeSource {
       default:
         return this.carrier.extraInfo?.[name] ?? defaultValue;
     }
+  }
+
+  /** Shows no more than this in logs: what carries the bytes may lead to private keys. */
+  [Symbol.for("Deno.customInspect")](): string {
+    const state = this.#lost ? "closed" : this.#closing ? "closing" : "open";
+    return `StreamTransport { ${state}, peer ${formatAddr(this.carrier.remoteAddr)} }`;
   }
 
   /** See {@linkcode Transport.getProtocol}. */
@@ -244,9 +252,10 @@ export class StreamTransport extends Transport implements IntakeSource {
       if (this.#lost) carrier.close();
       else this.carrier = carrier;
     } catch (error) {
-      const aborted = this.#lost && this.#closeCalled;
+      // Ended by `close()` or `abort()`: that is nobody's failure.
+      const ended = this.#lost && this.#lostBy === null;
       this.#lose(error);
-      if (!aborted) throw error;
+      if (!ended) throw error;
     } finally {
       this.#upgrading = null;
       this.#clear = Infinity;
@@ -256,8 +265,7 @@ export class StreamTransport extends Transport implements IntakeSource {
   }
 
   readonly #onHandshakeFailed = (exception: unknown): void => {
-    // Closed on purpose: there is nothing to tell.
-    if (this.#closeCalled) return;
+    if (this.#lostBy === null) return; // As above: there is nothing to tell.
     this.#report("The TLS handshake of an accepted connection failed", exception);
   };
 
@@ -503,6 +511,7 @@ export class StreamTransport extends Transport implements IntakeSource {
   #lose(error: unknown): void {
     if (this.#lost) return;
     this.#lost = this.#closing = true;
+    this.#lostBy = error;
     this.#out.clear();
     this.progress.end(error);
     this.#upgrading?.reject(error);

@@ -173,9 +173,6 @@ export function checkContext(context: unknown): SSLContext {
   checkFlag("checkHostname", rest.checkHostname);
   checkFlag("requestCert", rest.requestCert);
   checkFlag("rejectUnauthorized", rest.rejectUnauthorized);
-  if (rest.rejectUnauthorized === false && rest.checkHostname === true) {
-    throw new RangeError("checkHostname needs rejectUnauthorized: no name is sure without it");
-  }
   checkVersions(rest.minVersion, rest.maxVersion);
   if (caCerts !== undefined) {
     for (const text of checkList("caCerts", caCerts)) checkPem("caCerts", text, CERTIFICATE);

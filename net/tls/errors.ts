@@ -27,6 +27,8 @@ export type SSLErrorReason =
   | "PEER_REFUSED_CERTIFICATE"
   /** ALPN: the two sides have no protocol in common. */
   | "NO_APPLICATION_PROTOCOL"
+  /** A server has no certificate for the host name that a client asks for. */
+  | "UNRECOGNIZED_NAME"
   /** The two sides have no version of TLS in common. */
   | "UNSUPPORTED_PROTOCOL"
   /** The handshake took longer than `sslHandshakeTimeout`. */
@@ -110,6 +112,7 @@ const HINTS: Readonly<Record<SSLErrorReason, string>> = {
   PEER_REFUSED_CERTIFICATE: "it refused this side's certificate, or that there was none",
   NO_APPLICATION_PROTOCOL: "the two sides have no protocol in common; compare alpnProtocols",
   UNSUPPORTED_PROTOCOL: "the two sides have no version of TLS in common; compare minVersion",
+  UNRECOGNIZED_NAME: "there is no certificate for the host it asks for; add it to sni, or a cert",
   HANDSHAKE_TIMEOUT: "it took too long; sslHandshakeTimeout says how long it may take",
   NOT_TLS: "it did not answer with TLS; is this the right port?",
   UNEXPECTED_EOF: "it closed the connection during the handshake",

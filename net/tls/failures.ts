@@ -14,6 +14,7 @@ import {
 /** What the engine says, in its code or its message, and what that means. */
 const SIGNS: readonly (readonly [RegExp, SSLErrorReason])[] = [
   [/NO_APPLICATION_PROTOCOL/, "NO_APPLICATION_PROTOCOL"],
+  [/UNRECOGNIZED_NAME|UnrecognisedName/, "UNRECOGNIZED_NAME"],
   [/PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|incompatible: \w*Version/, "UNSUPPORTED_PROTOCOL"],
   [/WRONG_VERSION_NUMBER|HTTP_REQUEST|InvalidContentType/, "NOT_TLS"],
   [/PEER_DID_NOT_RETURN_A_CERTIFICATE/, "NO_CERTIFICATE"],

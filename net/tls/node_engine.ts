@@ -12,7 +12,7 @@ import type { Carrier } from "../carrier.ts";
 import { CarrierDuplex, sendAll } from "../carrier_duplex.ts";
 import { nextTurn } from "../turn.ts";
 import type { SSLContext } from "./context.ts";
-import { type SSLError, sslError } from "./errors.ts";
+import { SSLError, sslError, type SSLErrorReason } from "./errors.ts";
 import { failureOf, verdictOf } from "./failures.ts";
 import type { TlsPlan } from "./plan.ts";
 import { isCertificate, peerCertOf } from "./peer_cert.ts";
@@ -20,6 +20,16 @@ import { TlsCarrier } from "./tls_carrier.ts";
 
 /** How long telling the peer of a failure may take, in ms. */
 const ALERT_LIMIT = 1_000;
+/**
+ * The alerts for what a server finds wrong with a client's first message. The engine would send
+ * them, but Deno forgets to where the engine's stream isn't a socket. No key has been agreed on
+ * by then, so they are as easily written here.
+ */
+const ALERTS: Partial<Record<SSLErrorReason, number>> = {
+  UNSUPPORTED_PROTOCOL: 70,
+  UNRECOGNIZED_NAME: 112,
+  NO_APPLICATION_PROTOCOL: 120,
+};
 
 /** Checks that certificates can be read and that keys belong to them. */
 export function checkCertificates(context: SSLContext): void {
@@ -88,7 +98,7 @@ class Handshake {
       else this.#start();
       return await this.#outcome.promise;
     } catch (error) {
-      await this.#leave();
+      await this.#leave(error);
       throw error;
     } finally {
       clearTimeout(timer);
@@ -141,7 +151,7 @@ class Handshake {
     const server = tls.createServer({
       ...credentials(context),
       ...context.alpnProtocols && { ALPNProtocols: [...context.alpnProtocols] },
-      ...context.sni && { SNICallback: sniCallback(context) },
+      ...context.sni && { SNICallback: this.#chooseCertificate(context) },
       requestCert: context.requestCert === true,
       rejectUnauthorized: false, // As above.
     });
@@ -214,21 +224,39 @@ class Handshake {
     this.#outcome.reject(failureOf(error, this.#inner.remoteAddr));
   }
 
-  /** Tells the peer why, if the engine has it written down, and closes. */
-  async #leave(): Promise<void> {
-    const alert = pendingAlert(this.#socket);
+  /** Tells the peer why, where that can be, and closes. */
+  async #leave(error: unknown): Promise<void> {
     this.#socket?.destroy();
     this.#duplex.destroy();
-    if (alert !== null) {
+    const code = this.#plan.serverSide && error instanceof SSLError && ALERTS[error.reason];
+    if (code) {
       const { promise: late, resolve } = Promise.withResolvers<void>();
       const timer = setTimeout(resolve, ALERT_LIMIT);
-      const sent = this.#duplex.written.then(() => sendAll(this.#inner, alert)).catch(() => {});
-      await Promise.race([sent, late]);
+      const alert = Uint8Array.of(21, 3, 3, 0, 2, 2, code); // A record with a fatal alert in it.
+      await Promise.race([sendAll(this.#inner, alert).catch(() => {}), late]);
       clearTimeout(timer);
     }
     this.#inner.close();
   }
+
+  /** Chooses the certificate for the host name that a client asks for. */
+  #chooseCertificate(context: SSLContext): SniCallback {
+    return (name, done) => {
+      const host = name.toLowerCase();
+      const chain = Object.entries(context.sni!).find(([key]) => key.toLowerCase() === host)?.[1];
+      if (chain === undefined && context.cert === undefined) {
+        const peer = this.#inner.remoteAddr;
+        return this.#fail(sslError("UNRECOGNIZED_NAME", peer, JSON.stringify(name)));
+      }
+      done(null, tls.createSecureContext(credentials({ ...context, ...chain })));
+    };
+  }
 }
+
+type SniCallback = (
+  name: string,
+  done: (error: Error | null, context?: tls.SecureContext) => void,
+) => void;
 
 function credentials(context: SSLContext): SecureContextOptions {
   const { caCerts, cert, key, minVersion = "TLSv1.2", maxVersion = "TLSv1.3" } = context;
@@ -238,30 +266,4 @@ function credentials(context: SSLContext): SecureContextOptions {
     ...caCerts && { ca: [...caCerts] },
     ...cert !== undefined && { cert, key: key! },
   };
-}
-
-type SniCallback = (
-  name: string,
-  done: (error: Error | null, ctx?: tls.SecureContext) => void,
-) => void;
-
-function sniCallback(context: SSLContext): SniCallback {
-  return (name, done) => {
-    const host = name.toLowerCase();
-    const chain = Object.entries(context.sni!).find(([key]) => key.toLowerCase() === host)?.[1];
-    if (chain === undefined && context.cert === undefined) {
-      return done(new Error(`no certificate for ${JSON.stringify(name)}`));
-    }
-    done(null, tls.createSecureContext(credentials({ ...context, ...chain })));
-  };
-}
-
-/**
- * The alert that a failed handshake leaves behind in the engine. Node would have sent it; Deno
- * forgets to where the engine's stream isn't a socket, and the peer could not tell what was wrong.
- */
-function pendingAlert(socket: TLSSocket | null): Uint8Array | null {
-  const engine = (socket as { ssl?: { drainEncOut?(): Uint8Array } | null } | null)?.ssl;
-  const alert = engine?.drainEncOut?.();
-  return alert !== undefined && alert.length > 0 ? alert : null;
 }

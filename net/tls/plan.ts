@@ -78,6 +78,9 @@ export function planClient(options: ClientSSLOptions, host: string | null): TlsP
     return null;
   }
   const context = ssl === true ? DEFAULT : checkContext(ssl);
+  if (context.rejectUnauthorized === false && context.checkHostname === true) {
+    throw new RangeError("checkHostname needs rejectUnauthorized: no name is sure without it");
+  }
   const name = serverHostname === undefined
     ? host
     : serverHostname === ""

@@ -4,6 +4,11 @@
  * @module
  */
 
+import { deadline } from "@std/async/deadline";
+
+/** How long to wait for something to be said, in ms. */
+const PATIENCE = 10_000;
+
 /** A running `openssl`. */
 export interface Peer extends AsyncDisposable {
   /** Its process. */
@@ -14,6 +19,8 @@ export interface Peer extends AsyncDisposable {
   said(pattern: RegExp): Promise<RegExpExecArray>;
   /** Gives it a line to send. */
   type(text: string): Promise<void>;
+  /** Ends its input, so that a client says goodbye, and waits for its end. */
+  leave(): Promise<void>;
   /** Waits for its end, and gives its exit code and all it has said. */
   ended(): Promise<{ code: number; output: string }>;
 }
@@ -56,13 +63,17 @@ export function startOpenssl(...args: string[]): Peer {
         const match = pattern.exec(output);
         if (match !== null) return match;
         if (over) throw new Error(`openssl ended without ${pattern}: ${output}`);
-        await changed.promise;
+        await deadline(changed.promise, PATIENCE);
       }
     },
     async type(text) {
       await input.write(new TextEncoder().encode(text));
     },
-    ended: () => ended,
+    async leave() {
+      await input.close();
+      await deadline(ended, PATIENCE);
+    },
+    ended: () => deadline(ended, PATIENCE),
     async [Symbol.asyncDispose]() {
       await input.close().catch(() => {});
       try {

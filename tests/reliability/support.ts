@@ -5,6 +5,7 @@ import { connect, type Socket } from "node:net";
 import { once } from "node:events";
 import { getRunningLoop } from "../../event_loop.ts";
 import type { ExceptionContext } from "../../loop/exception_context.ts";
+import { nextTurn } from "../../net/turn.ts";
 import type { Server } from "../../server.ts";
 import type { StreamReader } from "../../net/stream_reader.ts";
 import type { StreamWriter } from "../../net/stream_writer.ts";
@@ -154,4 +155,66 @@ export async function connectedPair(options?: StartServerOptions): Promise<Pair>
 /** Waits until the system or a peer has done its part, which nothing announces. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** How an attempt to abort something ended. */
+export interface Attempt<T> {
+  /** The abort came in time. */
+  readonly aborted: boolean;
+  /** What the operation gave, if it came to its end. */
+  readonly value: T | undefined;
+}
+
+/** What differs from one attempt to the next. */
+export interface AttemptOptions {
+  /** How many listeners may stay on the signal; `null` where the platform's are among them. */
+  listeners?: number | null;
+  /** How many steps the operation may take. */
+  patience?: number;
+}
+
+/**
+ * Runs `operation` while the script runs, one act every other step, and aborts at a certain step.
+ * From then on the script stands still: the operation has to end by itself.
+ *
+ * What was not acted stays in `script`.
+ */
+export async function attempt<T>(
+  operation: (options: { signal: AbortSignal }) => Promise<T>,
+  at: number,
+  script: (() => void)[],
+  { listeners = 0, patience = 1_000 }: AttemptOptions = {},
+): Promise<Attempt<T>> {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const left = countListeners(signal);
+  const reason = new Error(`aborted at step ${at}`);
+  let outcome: { value: T } | { error: unknown } | undefined;
+  operation({ signal }).then((value) => outcome = { value }, (error) => outcome = { error });
+  for (let step = 0; outcome === undefined; step++) {
+    if (step > at + patience) throw new Error(`no end ${patience} steps after the abort at ${at}`);
+    if (step === at) controller.abort(reason);
+    else if (step < at && step % 2 === 1) script.shift()?.();
+    // A step is a microtask, and now and then the end of the turn.
+    await (step % 4 === 3 ? nextTurn() : null);
+  }
+  if (listeners !== null && left() > listeners) throw new Error(`${left()} listeners stay`);
+  if ("value" in outcome) return { aborted: false, value: outcome.value };
+  if (outcome.error !== reason) throw outcome.error;
+  return { aborted: true, value: undefined };
+}
+
+/** Counts the listeners that a signal gets and does not lose again. */
+function countListeners(signal: AbortSignal): () => number {
+  const listeners = new Set<unknown>();
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = function (type: string, listener: unknown, ...rest: unknown[]) {
+    listeners.add(listener);
+    Reflect.apply(addEventListener, this, [type, listener, ...rest]);
+  };
+  signal.removeEventListener = function (type: string, listener: unknown, ...rest: unknown[]) {
+    listeners.delete(listener);
+    Reflect.apply(removeEventListener, this, [type, listener, ...rest]);
+  };
+  return () => listeners.size;
 }
