@@ -21,6 +21,7 @@ export type {
   CreateConnectionSockOptions,
   CreateUnixConnectionOptions,
 } from "./net/open_carrier.ts";
+export type { DatagramEndpointOptions, RemoteAddr } from "./net/open_datagram.ts";
 export type {
   CreateServerOptions,
   CreateServerSockOptions,

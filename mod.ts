@@ -30,10 +30,14 @@ export type {
 export type { WaitOptions } from "./net/wait_options.ts";
 export * from "./server.ts";
 export * from "./streams.ts";
+export * from "./subprocess.ts";
 export * from "./event_loop.ts";
 export * from "./loop/abstract_event_loop.ts";
 export * from "./loop/base_event_loop.ts";
+export { SystemEventLoop } from "./loop/system_event_loop.ts";
 export * from "./loop/errors.ts";
+export type { Executable, Executor, ModuleFunction, ShutdownOptions } from "./loop/executor.ts";
+export { WorkerExecutor, type WorkerExecutorOptions } from "./loop/worker_executor.ts";
 export type { ExceptionContext, ExceptionSink } from "./loop/exception_context.ts";
 export { Future, type FutureOptions } from "./loop/future.ts";
 export { type CallbackOwner, Handle, TimerHandle, type TimerOwner } from "./loop/handle.ts";

@@ -32,7 +32,7 @@ import type { Transport } from "../net/transports.ts";
 import { checkFlag, checkFunction, checkSignal, show } from "../net/validate.ts";
 import { Server } from "../server.ts";
 import { OpenTransports } from "./open_transports.ts";
-import { SocketEventLoop } from "./socket_event_loop.ts";
+import { SystemEventLoop } from "./system_event_loop.ts";
 
 /** Options of {@linkcode EventLoop.startTls}. */
 export interface LoopStartTlsOptions extends StartTlsOptions {
@@ -58,7 +58,7 @@ export interface LoopStartTlsOptions extends StartTlsOptions {
  * assertEquals(await future, 42);
  * ```
  */
-export class EventLoop extends SocketEventLoop {
+export class EventLoop extends SystemEventLoop {
   /** Those that were made in debug mode. */
   #openTransports = new OpenTransports();
 

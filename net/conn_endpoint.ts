@@ -29,11 +29,11 @@ export class ConnEndpoint implements Endpoint {
   }
 
   get localAddr(): Deno.Addr {
-    return this.#conn.localAddr;
+    return this.#conn.localAddr!; // Only pipes have none.
   }
 
   get remoteAddr(): Deno.Addr {
-    return this.#conn.remoteAddr;
+    return this.#conn.remoteAddr!;
   }
 
   get readable(): boolean {

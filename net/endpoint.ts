@@ -23,6 +23,10 @@ export interface Pollable {
 
 /** One end of a byte stream. */
 export interface Endpoint extends Pollable, Carrier {
+  /** The address of this end. */
+  readonly localAddr: Deno.Addr;
+  /** The address of the other end. */
+  readonly remoteAddr: Deno.Addr;
   /** Moves what came to `buffer`: how many bytes, `null` at the end, `undefined` if none came yet. */
   recvInto(buffer: Uint8Array): number | null | undefined;
   /** Takes as much of `data` as there is room for: how many bytes that is. */

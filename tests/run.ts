@@ -21,7 +21,15 @@ interface Counts {
   skipped: number;
 }
 
-const library = ["mod.ts", "streams.ts", "server.ts", "event_loop.ts", "net", "loop"];
+const library = [
+  "mod.ts",
+  "streams.ts",
+  "server.ts",
+  "event_loop.ts",
+  "subprocess.ts",
+  "net",
+  "loop",
+];
 
 const suites: readonly Suite[] = [
   { name: "tests/unit", permissions: [] },
@@ -36,7 +44,7 @@ const suites: readonly Suite[] = [
   { name: "tests/project", permissions: ["--allow-net", "--allow-read", "--allow-run"] },
   {
     name: "documentation",
-    permissions: ["--allow-net"],
+    permissions: ["--allow-net", "--allow-run=cat,echo,tr,/bin/sh"],
     target: ["--doc", ...library],
   },
 ];
