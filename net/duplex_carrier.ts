@@ -76,14 +76,13 @@ export class DuplexCarrier implements Carrier {
     this.stream.resume();
   }
 
-  /** Called with what came; `true` where nobody wants it. */
-  protected arrived(_piece: Uint8Array): boolean {
+  /** Called when something came. */
+  protected arrived(): void {
     this.stream.pause();
-    return false;
   }
 
   #received(piece: Uint8Array): void {
-    if (this.arrived(piece)) return;
+    this.arrived();
     this.#pieces.push(piece);
     this.#settle();
   }

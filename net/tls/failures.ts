@@ -25,12 +25,17 @@ const SIGNS: readonly (readonly [RegExp, SSLErrorReason])[] = [
 
 /** Translates what a stream of the engine failed with; errors of other kinds stay as they are. */
 export function failureOf(error: unknown, peer: Deno.Addr | null): unknown {
-  if (!(error instanceof Error) || error instanceof SSLError) return error;
+  if (!(error instanceof Error) || error instanceof SSLError || isSystemError(error)) return error;
   const { code } = error as { code?: unknown };
   if (typeof code !== "string") return error;
   const text = `${code} ${error.message}`;
   const reason = SIGNS.find(([sign]) => sign.test(text))?.[1] ?? "PROTOCOL_ERROR";
   return sslError(reason, peer, error.message, error);
+}
+
+/** Whether the system, and not TLS, has failed. */
+export function isSystemError(error: unknown): boolean {
+  return Object.values(Deno.errors).some((kind) => error instanceof kind);
 }
 
 const VERDICTS: Readonly<Record<string, SSLCertVerificationReason>> = {

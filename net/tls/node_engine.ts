@@ -8,12 +8,14 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import tls, { type SecureContextOptions, type TLSSocket } from "node:tls";
+import { formatAddr } from "../addresses.ts";
 import type { Carrier } from "../carrier.ts";
 import { CarrierDuplex, sendAll } from "../carrier_duplex.ts";
+import { explain } from "../os_error.ts";
 import { nextTurn } from "../turn.ts";
 import type { SSLContext } from "./context.ts";
 import { SSLError, sslError, type SSLErrorReason } from "./errors.ts";
-import { failureOf, verdictOf } from "./failures.ts";
+import { failureOf, isSystemError, verdictOf } from "./failures.ts";
 import type { TlsPlan } from "./plan.ts";
 import { isCertificate, peerCertOf } from "./peer_cert.ts";
 import { TlsCarrier } from "./tls_carrier.ts";
@@ -89,7 +91,7 @@ class Handshake {
 
   async run(signal: AbortSignal | undefined): Promise<TlsCarrier> {
     const peer = this.#inner.remoteAddr;
-    const abort = () => this.#fail(signal!.reason);
+    const abort = () => this.#end(signal!.reason);
     const late = () => this.#fail(sslError("HANDSHAKE_TIMEOUT", peer));
     const timer = setTimeout(late, this.#plan.handshakeTimeout);
     signal?.addEventListener("abort", abort);
@@ -218,10 +220,17 @@ class Handshake {
     };
   }
 
+  /** Ends it with what the engine, or the inner carrier, failed with. */
   #fail(error: unknown): void {
+    const peer = this.#inner.remoteAddr;
+    const known = failureOf(error, peer);
+    this.#end(isSystemError(known) ? explain(`TLS with ${formatAddr(peer)} failed`, known) : known);
+  }
+
+  #end(error: unknown): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#outcome.reject(failureOf(error, this.#inner.remoteAddr));
+    this.#outcome.reject(error);
   }
 
   /** Tells the peer why, where that can be, and closes. */
@@ -236,7 +245,11 @@ class Handshake {
       await Promise.race([sendAll(this.#inner, alert).catch(() => {}), late]);
       clearTimeout(timer);
     }
-    this.#inner.close();
+    try {
+      this.#inner.close();
+    } catch {
+      // Whoever ended the handshake has closed it.
+    }
   }
 
   /** Chooses the certificate for the host name that a client asks for. */

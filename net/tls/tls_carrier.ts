@@ -37,8 +37,6 @@ export class TlsCarrier extends DuplexCarrier {
   readonly #duplex: CarrierDuplex;
   readonly #shutdownTimeout: number;
   #pulling = false;
-  /** Nobody reads any more; the peer's goodbye is all that is waited for. */
-  #leaving: (() => void) | null = null;
 
   /** Makes a carrier. */
   constructor(init: TlsCarrierInit) {
@@ -47,18 +45,14 @@ export class TlsCarrier extends DuplexCarrier {
     this.#inner = init.inner;
     this.#duplex = init.duplex;
     this.#shutdownTimeout = init.shutdownTimeout;
-    init.socket.once("end", () => this.#leaving?.());
     // Only what is asked for comes in at all, so the engine may always flow.
     init.socket.resume();
   }
 
-  protected override arrived(): boolean {
-    return this.#leaving !== null;
-  }
+  protected override arrived(): void {}
 
   protected override fail(error: unknown): void {
     super.fail(failureOf(error, this.remoteAddr));
-    this.#leaving?.();
   }
 
   /** Reports that sending ciphertext failed. */
@@ -75,17 +69,13 @@ export class TlsCarrier extends DuplexCarrier {
   readonly #onPulled = (more: boolean): void => {
     this.#pulling = false;
     if (!more) this.#innerEnded();
-    else if (this.#asked) this.ask();
+    else if (this.waiting) this.ask();
   };
 
   readonly #onPullFailed = (error: unknown): void => {
     this.#pulling = false;
     this.fail(error);
   };
-
-  get #asked(): boolean {
-    return (this.waiting || this.#leaving !== null) && !this.ended && !this.failed;
-  }
 
   async #innerEnded(): Promise<void> {
     // A goodbye that came before the end is told in this turn.
@@ -103,31 +93,23 @@ export class TlsCarrier extends DuplexCarrier {
   }
 
   /**
-   * Sends the TLS goodbye and takes in the peer's, so that closing resets nothing. It waits for
-   * the shutdown timeout at most.
+   * Sends the TLS goodbye, for the shutdown timeout at most: a peer that does not read can hold it
+   * up. The peer's own goodbye is not waited for: a peer that is busy elsewhere may never send it.
    */
   async goodbye(): Promise<void> {
     if (this.failed) return;
-    const { promise: done, resolve } = Promise.withResolvers<void>();
-    this.#leaving = resolve;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, this.#shutdownTimeout);
-    try {
-      await Promise.race([done, this.#sayGoodbye()]);
-      if (!this.ended && !this.failed) this.ask();
-      else resolve();
-      await done;
-    } finally {
-      clearTimeout(timer);
-    }
+    await Promise.race([this.#sayGoodbye(), late]);
+    clearTimeout(timer);
   }
 
   async #sayGoodbye(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
     this.stream.end(resolve);
-    await promise;
+    await ended;
     await nextTurn();
     await this.#duplex.written;
-    if (this.#inner.canCloseWrite !== false) await this.#inner.closeWrite();
   }
 
   override close(): void {

@@ -21,10 +21,13 @@ export type Program = Readonly<Record<string, readonly Action[]>>;
 
 const BATCHES = 14;
 const SLOT = 12;
+const ATTEMPTS = 10;
 
 /** Runs one program. Anything that is not there yet is passed over, as in record_loop.py. */
 class Interpreter {
   log: string[] = [];
+  /** A timer ran so late that another slot's may have been due with it. */
+  wasLate = false;
   #program: Program;
   #loop: EventLoop = newEventLoop();
   #origin = this.#loop.time();
@@ -49,13 +52,22 @@ class Interpreter {
     for (const run of [1, 2]) {
       this.log.push(`run ${run}`);
       const guard = timed
-        ? loop.callAt(this.#origin + run * 4 * SLOT, () => loop.stop())
+        ? this.#callAtSlot(run * 4, () => loop.stop())
         : loop.callSoon(() => this.#countDown(BATCHES));
       await loop.runForever();
       guard.cancel();
     }
     loop.close();
     return this.log;
+  }
+
+  #callAtSlot(slot: number, callback: () => void): Handle {
+    const when = this.#origin + slot * SLOT;
+    const due = Math.max(when, this.#loop.time());
+    return this.#loop.callAt(when, () => {
+      if (this.#loop.time() > due + SLOT / 2) this.wasLate = true;
+      callback();
+    });
   }
 
   #countDown(left: number): void {
@@ -131,7 +143,7 @@ class Interpreter {
         this.#handles.set(name, this.#loop.callLater(0, call));
         break;
       case "at":
-        this.#handles.set(slot!, this.#loop.callAt(this.#origin + Number(name) * SLOT, call));
+        this.#handles.set(slot!, this.#callAtSlot(Number(name), call));
         break;
       case "cancel":
         this.#handles.get(name)?.cancel();
@@ -206,7 +218,11 @@ export function parseRecordings(text: string): Recording[] {
   return text.trimEnd().split("\n").slice(1).map((line) => JSON.parse(line) as Recording);
 }
 
-/** What our loop logs when it runs `program`. */
-export function replayLoop(program: Program): Promise<string[]> {
-  return new Interpreter(program).replay();
+/** What our loop logs when it runs `program`; once more, if the machine was too busy for its timers. */
+export async function replayLoop(program: Program): Promise<string[]> {
+  for (let attempt = 1;; attempt++) {
+    const interpreter = new Interpreter(program);
+    const log = await interpreter.replay();
+    if (!interpreter.wasLate || attempt === ATTEMPTS) return log;
+  }
 }

@@ -310,5 +310,8 @@ Deno.test("a connection cut without goodbye is an error to the reader", async ()
   await using peer = startClientPeer(portOf(server), authority);
   await peer.said(/Verification: OK/);
   peer.child.kill("SIGKILL");
-  assertInstanceOf(await promise, Deno.errors.UnexpectedEof);
+  const error = await promise;
+  // A reset if the peer had not read its session tickets yet: the system's word for the same.
+  const { UnexpectedEof, ConnectionReset } = Deno.errors;
+  assert(error instanceof UnexpectedEof || error instanceof ConnectionReset, String(error));
 });
