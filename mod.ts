@@ -4,6 +4,8 @@
  * @module
  */
 export * from "./net/protocols.ts";
+export { Socket } from "./net/socket.ts";
+export { socketPair } from "./net/socket_pair.ts";
 export * from "./net/transports.ts";
 export {
   type CertChain,
@@ -39,5 +41,5 @@ export { WorkerExecutor, type WorkerExecutorOptions } from "./loop/worker_execut
 export type { ExceptionContext, ExceptionSink } from "./loop/exception_context.ts";
 export { Future, type FutureOptions } from "./loop/future.ts";
 export { type CallbackOwner, Handle, TimerHandle, type TimerOwner } from "./loop/handle.ts";
-export type { ScheduledTask, Scheduler } from "./loop/scheduler.ts";
+export type { ReadySource, ScheduledTask, Scheduler } from "./loop/scheduler.ts";
 export { type CreateTaskOptions, Task, type TaskOptions, type TaskSource } from "./loop/task.ts";

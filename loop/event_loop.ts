@@ -23,6 +23,7 @@ import {
   openUnixListener,
 } from "../net/open_listeners.ts";
 import type { BaseProtocol } from "../net/protocols.ts";
+import type { Socket } from "../net/socket.ts";
 import { StreamTransport, type StreamTransportInit } from "../net/stream_transport.ts";
 import type { SSLContext } from "../net/tls/context.ts";
 import { openTls, prepareTls } from "../net/tls/open_tls.ts";
@@ -179,7 +180,7 @@ export class EventLoop extends SystemEventLoop {
    */
   async connectAcceptedSocket<P extends BaseProtocol>(
     protocolFactory: () => P,
-    sock: Deno.Conn,
+    sock: Deno.Conn | Socket,
     options: ConnectAcceptedSocketOptions = {},
   ): Promise<[Transport, P]> {
     checkFunction("protocolFactory", protocolFactory);

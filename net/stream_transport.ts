@@ -15,6 +15,7 @@ import { PushLoop } from "./push_loop.ts";
 import { openTls } from "./tls/open_tls.ts";
 import type { TlsPlan } from "./tls/plan.ts";
 import { type ExtraInfo, Transport, type WriteBufferLimits } from "./transports.ts";
+import { SendProgress } from "./send_progress.ts";
 import { atTurnEnd, nextTurn } from "./turn.ts";
 import { show } from "./validate.ts";
 import { WriteBuffer } from "./write_buffer.ts";
@@ -50,6 +51,8 @@ export class StreamTransport extends Transport implements IntakeSource {
   readonly #accepted: boolean;
   readonly #loop: ExceptionSink;
   readonly #out = new WriteBuffer();
+  /** How far sending has come. */
+  readonly progress: SendProgress = new SendProgress();
   #protocol: BaseProtocol | null = null;
   #intake: Intake | null = null;
   #push: PushLoop | null = null;
@@ -211,7 +214,7 @@ export class StreamTransport extends Transport implements IntakeSource {
    * @param protocol Who gets the cleartext; the same as before by default.
    * @throws {Error} If the connection is not in a state for it, or is closed meanwhile.
    */
-  async startTls(plan: TlsPlan, protocol = this.#protocol): Promise<void> {
+  async startTls(plan: TlsPlan, protocol: BaseProtocol | null = this.#protocol): Promise<void> {
     if (this.#closing) throw new Error("startTls() after the connection was closed or lost");
     if (this.#eofWritten) throw new Error("startTls() after writeEof()");
     if (this.#upgrading !== null) throw new Error("startTls() while TLS is about to begin");
@@ -368,6 +371,7 @@ export class StreamTransport extends Transport implements IntakeSource {
     this.#writing = false;
     if (this.#lost) return;
     this.#out.sent(n);
+    this.progress.advance(n, this.#out.length);
     this.#clear -= n;
     if (this.#clear === 0) this.#upgrading!.resolve(null);
     this.flush();
@@ -505,6 +509,7 @@ export class StreamTransport extends Transport implements IntakeSource {
     this.#lost = this.#closing = true;
     this.#lostBy = error;
     this.#out.clear();
+    this.progress.end(error);
     this.#upgrading?.reject(error);
     try {
       this.carrier.close();
