@@ -65,7 +65,7 @@ test("500 slow clients beside a fast one leave it its speed", async () => {
 }, { limit: minutes });
 
 test("a program that has closed everything ends by itself", async () => {
-  await using program = start("end_by_itself", ["--allow-net=127.0.0.1,127.0.0.2"]);
+  await using program = start("end_by_itself", net);
   assertEquals(await program.end(), { code: 0, stdout: "All is closed\n", stderr: "" });
 });
 
