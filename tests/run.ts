@@ -33,7 +33,10 @@ const suites: readonly Suite[] = [
     permissions: ["--allow-run", "--allow-net", "--allow-read", "--allow-write"],
   },
   { name: "tests/process", permissions: ["--allow-run"] },
-  { name: "tests/project", permissions: ["--allow-net", "--allow-read", "--allow-run"] },
+  {
+    name: "tests/project",
+    permissions: ["--allow-net", "--allow-read", "--allow-write", "--allow-run", "--allow-sys=uid"],
+  },
   {
     name: "documentation",
     permissions: ["--allow-net"],
