@@ -140,5 +140,5 @@ await using server = await startServer(
   "127.0.0.1",
   Number(port),
 );
-for (const { addr } of server.sockets) console.log(`Serving on ${JSON.stringify(addr)}`);
+for (const { addr } of server.sockets) console.log("Serving on", JSON.stringify(addr));
 await server.serveForever();
