@@ -57,6 +57,10 @@ const suites: readonly Suite[] = [
   },
   { name: "tests/project", permissions: ["--allow-net", "--allow-read", "--allow-run"] },
   {
+    name: "tests/project",
+    permissions: ["--allow-net", "--allow-read", "--allow-write", "--allow-run", "--allow-sys=uid"],
+  },
+  {
     name: "documentation",
     permissions: ["--allow-net", "--allow-run=cat,echo,tr,/bin/sh"],
     target: ["--doc", ...library],
