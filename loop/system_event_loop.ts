@@ -18,7 +18,7 @@ import type { DatagramTransport, SubprocessTransport } from "../net/transports.t
 import { checkFunction, show } from "../net/validate.ts";
 import { BaseEventLoop } from "./base_event_loop.ts";
 import type { Executable, Executor, ShutdownOptions } from "./executor.ts";
-import type { Future } from "./future.ts";
+import { type Future, settle } from "./future.ts";
 import { WorkerExecutor } from "./worker_executor.ts";
 
 /** What {@linkcode EventLoop} can do beside scheduling and connections. */
@@ -226,7 +226,8 @@ export class SystemEventLoop extends BaseEventLoop {
     Promise.resolve(result).then((value) => {
       if (!future.done()) future.setResult(value);
     }, (exception) => {
-      if (!future.done()) return future.setException(exception);
+      // Anything can be thrown, also what is no error.
+      if (!future.done()) return settle(future, { kind: "exception", exception });
       const message = "A function failed in an executor, and its future was cancelled";
       this.callExceptionHandler({ message, exception, future });
     });

@@ -39,6 +39,7 @@ const suites: readonly Suite[] = [
   { name: "tests/peers", permissions: ["--allow-run=python3"] },
   { name: "tests/process", permissions: ["--allow-run"] },
   { name: "tests/system", permissions: ["--allow-net", "--allow-run"] },
+  { name: "tests/workers", permissions: ["--allow-read"] },
   { name: "tests/project", permissions: ["--allow-net", "--allow-read", "--allow-run"] },
   {
     name: "documentation",
