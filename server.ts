@@ -7,6 +7,7 @@ import { abortable } from "@std/async/abortable";
 import type { AbstractEventLoop } from "./loop/abstract_event_loop.ts";
 import { acceptFrom } from "./net/accept.ts";
 import type { ConnectionOwner } from "./net/connection_owner.ts";
+import { closeListener } from "./net/listen.ts";
 import type { Transport } from "./net/transports.ts";
 import type { WaitOptions } from "./net/wait_options.ts";
 
@@ -32,8 +33,11 @@ export interface ServerInit {
   connected: (conn: Deno.Conn, owner: ConnectionOwner) => void;
   /** How many connections may be open before no more are accepted; the others wait in the backlog. */
   maxConnections?: number | undefined;
-  /** Closes the listeners, where that takes more than `close()`. */
-  closeListener?: (() => void) | undefined;
+  /**
+   * Closes the listeners, where that takes more than `close()`. What it returns is called when the
+   * last accept has ended, for Deno frees a listener only then.
+   */
+  closeListener?: (() => (() => void) | null) | undefined;
 }
 
 /** Timers overflow beyond this many ms. */
@@ -66,6 +70,8 @@ export class Server implements AsyncDisposable {
   #handlers = 0;
   /** How many listeners are being accepted from: a closed one is free once its last accept has ended. */
   #accepting = 0;
+  /** What remains to be done when no listener is being accepted from. */
+  #released: (() => void) | null = null;
   #serving = false;
   #closed = false;
   /** Resolved whenever a connection or a handler ends, or the server is closed. */
@@ -123,6 +129,7 @@ export class Server implements AsyncDisposable {
         this.#accepting++;
         this.#accept(listener).finally(() => {
           this.#accepting--;
+          this.#release();
           this.#notify();
         });
       }
@@ -137,8 +144,8 @@ export class Server implements AsyncDisposable {
     for (;;) {
       const conn = await acceptFrom(listener, isClosed, closed, loop);
       if (conn === null) return;
-      // Looked at here and not before: several listeners share the count.
-      await this.#until(() => this.#transports.size < maxConnections || this.#closed);
+      // Looked at here and right before the connection is counted: several listeners share it.
+      while (this.#transports.size >= maxConnections && !this.#closed) await this.#change();
       if (this.#closed) return conn.close();
       try {
         connected(conn, this.#owner);
@@ -150,9 +157,14 @@ export class Server implements AsyncDisposable {
     }
   }
 
-  /** Waits until `condition` holds; it is looked at whenever {@linkcode notify} is called. */
+  /** Waits until `condition` holds; it is looked at whenever something has changed. */
   async #until(condition: () => boolean): Promise<void> {
-    while (!condition()) await (this.#changed ??= Promise.withResolvers<void>()).promise;
+    while (!condition()) await this.#change();
+  }
+
+  /** Waits until a connection or a handler ends, or the server is closed. */
+  #change(): Promise<void> {
+    return (this.#changed ??= Promise.withResolvers<void>()).promise;
   }
 
   #notify(): void {
@@ -186,9 +198,17 @@ export class Server implements AsyncDisposable {
     this.#serving = false;
     const listeners = this.#listeners;
     this.#listeners = [];
-    if (this.#init.closeListener !== undefined) this.#init.closeListener();
-    else for (const listener of listeners) listener.close();
+    if (this.#init.closeListener !== undefined) this.#released = this.#init.closeListener();
+    else for (const listener of listeners) closeListener(listener);
+    this.#release();
     this.#notify();
+  }
+
+  /** Ends the closing of the listeners, when none is being accepted from any more. */
+  #release(): void {
+    if (!this.#closed || this.#accepting > 0) return;
+    this.#released?.();
+    this.#released = null;
   }
 
   /** Closes every connection once what was written to it is sent; handlers read EOF. */

@@ -11,7 +11,7 @@ import type { ExceptionContext } from "./exception_context.ts";
 import { printException, tell } from "./exception_handling.ts";
 import { Future } from "./future.ts";
 import { Handle, release, TimerHandle } from "./handle.ts";
-import type { ScheduledTask } from "./scheduler.ts";
+import type { ReadySource, ScheduledTask } from "./scheduler.ts";
 import { SignalHandlers } from "./signals.ts";
 import { type CreateTaskOptions, Task, type TaskSource } from "./task.ts";
 import { Turns } from "./turns.ts";
@@ -168,8 +168,8 @@ export class BaseEventLoop implements AbstractEventLoop, Disposable {
   }
 
   /**
-   * Does nothing yet waits as asyncio's does: JavaScript tells nobody which async generators
-   * there are. Those in use are ended by whoever iterates them.
+   * Has nothing to do: JavaScript tells no loop of its async generators, and whoever iterates
+   * one ends it. It is there so that ported code works.
    */
   shutdownAsyncGens(): Promise<void> {
     return Promise.resolve();
@@ -377,8 +377,8 @@ export class BaseEventLoop implements AbstractEventLoop, Disposable {
   }
 
   /**
-   * Tells whether debug mode is on: slow callbacks are reported, and reports say where callbacks,
-   * futures and tasks were made. It is on from the start where the environment variable
+   * Tells whether debug mode is on: slow callbacks are reported, and transports that are open when
+   * the loop is closed; reports say where callbacks, futures, tasks and transports were made. It is on from the start where the environment variable
    * `ASYNCIO_DEBUG` is set, and may be read without asking the user.
    */
   getDebug(): boolean {
@@ -414,6 +414,16 @@ export class BaseEventLoop implements AbstractEventLoop, Disposable {
       this.#checks.delete(check);
       check();
     });
+  }
+
+  /**
+   * For sockets: asks `source` for callbacks at the start of each batch from now on.
+   *
+   * @param source Who is asked.
+   * @returns What to call when it has become ready.
+   */
+  addReadySource(source: ReadySource): () => void {
+    return this.#turns.addSource(source);
   }
 
   #assertOpen(): void {

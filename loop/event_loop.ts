@@ -3,12 +3,11 @@
  *
  * @module
  */
-import type { Carrier } from "../net/carrier.ts";
 import { withoutDelay } from "../net/connect.ts";
 import type { ConnectionOwner } from "../net/connection_owner.ts";
 import {
   checkConn,
-  type ConnectionOptions,
+  type ConnectAcceptedSocketOptions,
   type CreateConnectionOptions,
   type CreateConnectionSockOptions,
   type CreateUnixConnectionOptions,
@@ -24,11 +23,26 @@ import {
   openUnixListener,
 } from "../net/open_listeners.ts";
 import type { BaseProtocol } from "../net/protocols.ts";
-import { StreamTransport } from "../net/stream_transport.ts";
+import type { Socket } from "../net/socket.ts";
+import { StreamTransport, type StreamTransportInit } from "../net/stream_transport.ts";
+import type { SSLContext } from "../net/tls/context.ts";
+import { openTls, prepareTls } from "../net/tls/open_tls.ts";
+import { planServer, planUpgrade, type StartTlsOptions, type TlsPlan } from "../net/tls/plan.ts";
 import type { Transport } from "../net/transports.ts";
-import { checkFunction, checkSignal } from "../net/validate.ts";
+import { checkFlag, checkFunction, checkSignal, show } from "../net/validate.ts";
 import { Server } from "../server.ts";
+import { OpenTransports } from "./open_transports.ts";
 import { SystemEventLoop } from "./system_event_loop.ts";
+
+/** Options of {@linkcode EventLoop.startTls}. */
+export interface LoopStartTlsOptions extends StartTlsOptions {
+  /**
+   * Whether this side is the server.
+   *
+   * @default {false}
+   */
+  serverSide?: boolean | undefined;
+}
 
 /**
  * asyncio's event loop over Deno's own.
@@ -45,6 +59,15 @@ import { SystemEventLoop } from "./system_event_loop.ts";
  * ```
  */
 export class EventLoop extends SystemEventLoop {
+  /** Those that were made in debug mode. */
+  #openTransports = new OpenTransports();
+
+  /** See {@linkcode BaseEventLoop.close}; in debug mode, open transports are reported, too. */
+  override close(): void {
+    super.close();
+    this.#openTransports.report(this);
+  }
+
   /**
    * Opens a TCP connection and hands it to a protocol.
    *
@@ -118,7 +141,7 @@ export class EventLoop extends SystemEventLoop {
     options: CreateConnectionOptions = {},
   ): Promise<[Transport, P]> {
     checkFunction("protocolFactory", protocolFactory);
-    return this.#connect(protocolFactory, await openCarrier(host, port, options));
+    return this.#connect(protocolFactory, { carrier: await openCarrier(host, port, options) });
   }
 
   /**
@@ -141,7 +164,7 @@ export class EventLoop extends SystemEventLoop {
     options: CreateUnixConnectionOptions = {},
   ): Promise<[Transport, P]> {
     checkFunction("protocolFactory", protocolFactory);
-    return this.#connect(protocolFactory, await openUnixCarrier(path, options));
+    return this.#connect(protocolFactory, { carrier: await openUnixCarrier(path, options) });
   }
 
   /**
@@ -157,12 +180,17 @@ export class EventLoop extends SystemEventLoop {
    */
   async connectAcceptedSocket<P extends BaseProtocol>(
     protocolFactory: () => P,
-    sock: Deno.Conn,
-    options: ConnectionOptions = {},
+    sock: Deno.Conn | Socket,
+    options: ConnectAcceptedSocketOptions = {},
   ): Promise<[Transport, P]> {
     checkFunction("protocolFactory", protocolFactory);
-    checkSignal(options.signal);
-    return await this.#connect(protocolFactory, checkConn(sock));
+    const { signal } = options;
+    checkSignal(signal);
+    const plan = planServer(options);
+    await prepareTls(plan);
+    const conn = checkConn(sock);
+    const carrier = plan === null ? conn : await openTls(conn, plan, { signal });
+    return this.#connect(protocolFactory, { carrier, accepted: true });
   }
 
   /**
@@ -224,32 +252,66 @@ export class EventLoop extends SystemEventLoop {
     options: CreateUnixServerOptions = {},
   ): Promise<Server> {
     checkFunction("protocolFactory", protocolFactory);
-    return await this.#serve(protocolFactory, openUnixListener(path, options, this));
+    return await this.#serve(protocolFactory, await openUnixListener(path, options, this));
+  }
+
+  /**
+   * Does a TLS handshake over a transport, and hands the cleartext to a protocol.
+   *
+   * What was written before is sent in the clear first. Bytes that have come and were not
+   * handed out become TLS's first input: nothing that was smuggled in passes for encrypted.
+   * If it fails, the connection is lost.
+   *
+   * @param transport The transport; it goes on, over TLS.
+   * @param protocol Who gets the cleartext; its `connectionMade` is not called.
+   * @param sslContext What this side trusts, shows and asks for; `true` for the defaults.
+   * @param options Which side this is, the server's name, time limits.
+   * @returns The transport, for asyncio's sake.
+   * @throws {TypeError} If an argument is of the wrong type.
+   * @throws {RangeError} If an argument is out of range, or a certificate can't be read.
+   * @throws {SSLError} If the handshake fails.
+   * @throws {Error} If the transport is closed, or closed meanwhile.
+   */
+  async startTls(
+    transport: Transport,
+    protocol: BaseProtocol,
+    sslContext: SSLContext | true,
+    options: LoopStartTlsOptions = {},
+  ): Promise<Transport> {
+    if (!(transport instanceof StreamTransport)) {
+      throw new TypeError(`startTls() takes a connection's transport, not ${show(transport)}`);
+    }
+    const { serverSide = false, ...rest } = options;
+    checkFlag("serverSide", serverSide);
+    await transport.startTls(planUpgrade(sslContext, serverSide, rest), protocol);
+    return transport;
   }
 
   #connect<P extends BaseProtocol>(
     protocolFactory: () => P,
-    carrier: Carrier,
-    owner?: ConnectionOwner,
+    init: Omit<StreamTransportInit, "loop">,
+    tls: TlsPlan | null = null,
   ): [Transport, P] {
-    const transport = new StreamTransport({ carrier, loop: this, owner });
+    const owner = this.getDebug() ? this.#openTransports.watch(init.owner) : init.owner;
+    const accepted = init.accepted ?? init.owner !== undefined;
+    const transport = new StreamTransport({ ...init, accepted, owner, loop: this });
     let protocol: P;
     try {
       protocol = protocolFactory();
     } catch (error) {
-      if (owner === undefined) carrier.close(); // A server closes its own.
+      if (init.owner === undefined) init.carrier.close(); // A server closes its own.
       throw error;
     }
-    transport.start(protocol);
+    transport.start(protocol, tls);
     return [transport, protocol];
   }
 
   async #serve(protocolFactory: () => BaseProtocol, listening: Listening): Promise<Server> {
-    const { listeners, closeListener, options } = listening;
+    const { listeners, closeListener, options, tls } = listening;
     const { keepAlive = false, maxConnections, startServing = true } = options;
     const connected = (conn: Deno.Conn, owner: ConnectionOwner) => {
       if (keepAlive) (conn as Partial<Deno.TcpConn>).setKeepAlive?.(true);
-      this.#connect(protocolFactory, withoutDelay(conn), owner);
+      this.#connect(protocolFactory, { carrier: withoutDelay(conn), owner }, tls);
     };
     const server = new Server({ loop: this, listeners, connected, maxConnections, closeListener });
     if (startServing) await server.startServing();

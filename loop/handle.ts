@@ -20,6 +20,8 @@ export interface TimerOwner {
   remove(handle: TimerHandle): void;
 }
 
+const nothing = () => {};
+
 /** Lets a handle's callback run, in the context it was made in; set by {@linkcode Handle}. */
 export let release: (handle: Handle) => void;
 
@@ -43,7 +45,7 @@ export class Handle {
   #callback: ((...args: never[]) => unknown) | null;
   #args: unknown[];
   #owner: CallbackOwner;
-  #open: () => void = () => {};
+  #open: () => void = nothing;
   #cancelled = false;
   #sourceTraceback: string | undefined;
 
@@ -86,7 +88,7 @@ export class Handle {
   #forget(): void {
     this.#callback = null;
     this.#args = [];
-    this.#open = () => {};
+    this.#open = nothing;
   }
 
   #run(): void {

@@ -16,13 +16,13 @@ import {
 } from "../net/subprocess.ts";
 import type { DatagramTransport, SubprocessTransport } from "../net/transports.ts";
 import { checkFunction, show } from "../net/validate.ts";
-import { BaseEventLoop } from "./base_event_loop.ts";
+import { SocketEventLoop } from "./socket_event_loop.ts";
 import type { Executable, Executor, ShutdownOptions } from "./executor.ts";
 import { type Future, settle } from "./future.ts";
 import { WorkerExecutor } from "./worker_executor.ts";
 
 /** What {@linkcode EventLoop} can do beside scheduling and connections. */
-export class SystemEventLoop extends BaseEventLoop {
+export class SystemEventLoop extends SocketEventLoop {
   #defaultExecutor: Executor | null = null;
   #executorIsShutDown = false;
 

@@ -12,8 +12,9 @@ const PAUSE = 100;
 /**
  * Waits for the next connection on `listener`.
  *
- * A peer that has left before it was accepted is passed over. Any other failure, such as a lack
- * of descriptors, is reported once, and tried again every {@linkcode PAUSE} ms: no exit, no busy loop.
+ * A peer that has left before it was accepted is passed over. A listener that somebody else has
+ * closed is reported and given up. Any other failure, such as a lack of descriptors, is reported
+ * once, and tried again every {@linkcode PAUSE} ms: no exit, no busy loop.
  *
  * @param listener Where to accept.
  * @param isClosed Whether the listener has been closed on purpose.
@@ -34,7 +35,11 @@ export async function acceptFrom(
     } catch (exception) {
       if (isClosed()) return null;
       if (leftEarly(exception)) continue;
-      if (!reported) report(sink, listener, exception);
+      if (isGone(exception)) {
+        report(sink, listener, exception, "it was closed by other means than the server's close()");
+        return null;
+      }
+      if (!reported) report(sink, listener, exception, "trying again");
       reported = true;
       await pause(closed);
     }
@@ -42,15 +47,25 @@ export async function acceptFrom(
   return null;
 }
 
-function leftEarly(error: unknown): boolean {
+/** Whether an `accept` failed because its peer was gone before. */
+export function leftEarly(error: unknown): boolean {
   return error instanceof Deno.errors.NotConnected ||
     error instanceof Deno.errors.ConnectionAborted ||
     error instanceof Deno.errors.ConnectionReset;
 }
 
-function report(sink: ExceptionSink, listener: Deno.Listener, exception: unknown): void {
+function isGone(error: unknown): boolean {
+  return error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted;
+}
+
+function report(
+  sink: ExceptionSink,
+  listener: Deno.Listener,
+  exception: unknown,
+  next: string,
+): void {
   sink.callExceptionHandler({
-    message: `Can't accept connections on ${formatAddr(listener.addr)}; trying again`,
+    message: `Can't accept connections on ${formatAddr(listener.addr)}; ${next}`,
     exception,
     socket: listener,
   });

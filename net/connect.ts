@@ -70,7 +70,7 @@ async function addressesOf(init: ConnectTcp): Promise<string[]> {
   const family = localAddr === undefined ? init.family : familyOf(localAddr.hostname);
   const denoMay = family === 0 && familyOf(host) === 0;
   if (denoMay && !mayReach(host)) return [host];
-  const addresses = await resolve(host, family);
+  const addresses = await resolve(host, family, init.signal);
   if (denoMay && !addresses.every((address) => mayReach(formatHost(address, port)))) return [host];
   return interleave(addresses, first);
 }
@@ -107,20 +107,24 @@ function summary(
 /** Opens a Unix connection. */
 export async function connectUnix(path: string, signal?: AbortSignal): Promise<Deno.UnixConn> {
   try {
-    const conn = await Deno.connect({ transport: "unix", path });
-    if (signal?.aborted) conn.close();
-    signal?.throwIfAborted();
-    return conn;
+    return unlessAborted(await Deno.connect({ transport: "unix", path }), signal);
   } catch (error) {
     signal?.throwIfAborted();
     throw explain(`cannot connect to unix:${path.replace("\0", "@")}`, error);
   }
 }
 
+/** Closes a connection that came when its caller had stopped waiting. */
+function unlessAborted<T extends Deno.Conn>(conn: T, signal: AbortSignal | undefined): T {
+  if (signal?.aborted) conn.close();
+  signal?.throwIfAborted();
+  return conn;
+}
+
 /** Turns Nagle's algorithm off, where there is one: it holds pipelined answers back. */
-export function withoutDelay<T extends Deno.Conn>(conn: T): T {
+export function withoutDelay<T extends Carrier>(conn: T): T {
   try {
-    (conn as Partial<Deno.TcpConn>).setNoDelay?.(true);
+    (conn as Partial<Pick<Deno.TcpConn, "setNoDelay">>).setNoDelay?.(true);
   } catch {
     // The peer has left already: the first read says so.
   }

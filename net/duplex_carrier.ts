@@ -4,14 +4,15 @@
  * @module
  */
 import type { Duplex } from "node:stream";
+import { formatAddr } from "./addresses.ts";
 import type { Carrier } from "./carrier.ts";
 
 /** The addresses of a carrier's two ends. */
 export interface Ends {
   /** The address of this end. */
-  readonly localAddr: Deno.Addr;
+  readonly localAddr: Deno.Addr | null;
   /** The address of the other end. */
-  readonly remoteAddr: Deno.Addr;
+  readonly remoteAddr: Deno.Addr | null;
 }
 
 /** A read that waits. */
@@ -26,9 +27,9 @@ interface Waiter extends PromiseWithResolvers<number | null> {
  */
 export class DuplexCarrier implements Carrier {
   /** The address of this end. */
-  readonly localAddr: Deno.Addr;
+  readonly localAddr: Deno.Addr | null;
   /** The address of the other end. */
-  readonly remoteAddr: Deno.Addr;
+  readonly remoteAddr: Deno.Addr | null;
   /** The stream. */
   protected readonly stream: Duplex;
   /** What came and was not read: a piece or two. */
@@ -48,6 +49,11 @@ export class DuplexCarrier implements Carrier {
     stream.on("end", () => this.#end());
     stream.on("error", (error) => this.fail(error));
     stream.on("close", () => this.fail(new Deno.errors.Interrupted("the connection was closed")));
+  }
+
+  /** Shows no more than this: the stream leads to private keys. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return `${this.constructor.name} { ${formatAddr(this.remoteAddr)} }`;
   }
 
   /** Whether the peer has said that it sends no more. */
@@ -70,14 +76,13 @@ export class DuplexCarrier implements Carrier {
     this.stream.resume();
   }
 
-  /** Called with what came; `true` where nobody wants it. */
-  protected arrived(_piece: Uint8Array): boolean {
+  /** Called when something came. */
+  protected arrived(): void {
     this.stream.pause();
-    return false;
   }
 
   #received(piece: Uint8Array): void {
-    if (this.arrived(piece)) return;
+    this.arrived();
     this.#pieces.push(piece);
     this.#settle();
   }

@@ -65,19 +65,23 @@ export class FlowControl {
   }
 }
 
-// A caller may look away from these promises: what they reject with is told again whenever asked,
-// and must not end the process.
+/**
+ * Lets a caller look away from `promise`: what it rejects with is told again whenever asked, and must
+ * not end the process.
+ */
+export function unheeded<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}
 
 function waiters(): PromiseWithResolvers<void> {
   const waiters = Promise.withResolvers<void>();
-  waiters.promise.catch(() => {});
+  unheeded(waiters.promise);
   return waiters;
 }
 
 function rejected(error: Error): Promise<void> {
-  const promise = Promise.reject(error);
-  promise.catch(() => {});
-  return promise;
+  return unheeded(Promise.reject(error));
 }
 
 function connectionLost(error: Error | null): Error {

@@ -38,15 +38,27 @@ export class Intake {
   /** How many reads of carriers have been answered. */
   reads = 0;
   readonly #arrived: () => void;
+  readonly #awaited: () => boolean;
   #reading = false;
   /** How many bytes to take in though nobody reads them: see {@linkcode takeIn}. */
   #ahead = 0;
   /** Who gets the read under way, since {@linkcode handOver}. */
   #heir: PromiseWithResolvers<Uint8Array | null> | null = null;
 
-  /** Makes an empty intake that calls `arrived` whenever bytes or the end have come by {@linkcode pull}. */
-  constructor(arrived: () => void) {
+  /**
+   * Makes an empty intake.
+   *
+   * @param arrived Called whenever bytes or the end have come by {@linkcode pull}.
+   * @param awaited Tells whether a reader waits.
+   */
+  constructor(arrived: () => void, awaited: () => boolean) {
     this.#arrived = arrived;
+    this.#awaited = awaited;
+  }
+
+  /** A reader waits for more. */
+  get awaited(): boolean {
+    return this.#awaited();
   }
 
   /** Nothing more will come. */

@@ -20,6 +20,8 @@ export interface ListenTcp {
   backlog: number;
   /** Lets other processes listen on the same port. */
   reusePort: boolean;
+  /** Ends the wait. */
+  signal?: AbortSignal | undefined;
 }
 
 /** `Deno.listen`'s options, with those that its types leave out. */
@@ -29,18 +31,11 @@ interface DenoListenOptions extends Deno.TcpListenOptions {
 
 /** Opens listeners on every address of every host, or on none. */
 export async function listenTcp(init: ListenTcp): Promise<Deno.Listener[]> {
-  const { hosts, port, family } = init;
+  if (init.hosts === null) return [listenEverywhere(init)];
+  const names = await lookUp(init.hosts, init);
   const listeners: Deno.Listener[] = [];
   try {
-    if (hosts === null) {
-      listeners.push(listenEverywhere(init));
-    } else {
-      for (const host of new Set(hosts)) {
-        for (const hostname of await addressesOf(host, family, port)) {
-          listeners.push(listen(hostname, init));
-        }
-      }
-    }
+    for (const name of names) listeners.push(listen(name, init));
     return listeners;
   } catch (error) {
     for (const listener of listeners) listener.close();
@@ -48,14 +43,25 @@ export async function listenTcp(init: ListenTcp): Promise<Deno.Listener[]> {
   }
 }
 
-async function addressesOf(host: string, family: 0 | 4 | 6, port: number): Promise<string[]> {
-  try {
-    const addresses = await resolve(host, family);
-    // By its name where that is all the same: then permission for the name is enough.
-    return addresses.length === 1 && family === 0 ? [host] : addresses;
-  } catch (error) {
-    throw explain(`cannot listen on ${formatHost(host, port)}`, error);
+/** Looks up what to listen on: each address once, though several hosts have it. */
+async function lookUp(
+  hosts: readonly string[],
+  { family, port, signal }: ListenTcp,
+): Promise<Iterable<string>> {
+  const names = new Map<string, string>();
+  for (const host of hosts) {
+    try {
+      const addresses = await resolve(host, family, signal);
+      // By its name where that is all the same: then permission for the name is enough.
+      const byName = addresses.length === 1 && family === 0;
+      for (const address of addresses) names.set(address, byName ? host : address);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw explain(`cannot listen on ${formatHost(host, port)}`, error);
+    }
   }
+  signal?.throwIfAborted();
+  return names.values();
 }
 
 function listenEverywhere(init: ListenTcp): Deno.Listener {
@@ -79,6 +85,15 @@ function listen(hostname: string, { port, backlog, reusePort }: ListenTcp): Deno
   }
 }
 
+/** Closes a listener, unless somebody else has done that. */
+export function closeListener(listener: Deno.Listener): void {
+  try {
+    listener.close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BadResource)) throw error;
+  }
+}
+
 /** Whether Deno can share a port between processes: asked before, for the attempt ends the process. */
 export function canReusePort(): boolean {
   return "listenDatagram" in Deno;
@@ -88,8 +103,11 @@ export function canReusePort(): boolean {
 export interface UnixListener {
   /** The open listener. */
   listener: Deno.UnixListener;
-  /** Closes it; its socket file goes or stays as it should. */
-  close: () => void;
+  /**
+   * Closes it; its socket file goes or stays as it should, once what is returned has been called: when
+   * no accept is under way any more.
+   */
+  close: () => (() => void) | null;
 }
 
 /**
@@ -115,12 +133,11 @@ export function listenUnix(
     const hint = "a file is in the way; remove it if no other server uses it";
     throw new Deno.errors.AddrInUse(`${what}: ${hint}`, { cause: error });
   }
-  if (path.startsWith("\0")) return { listener, close: () => listener.close() };
   try {
+    if (path.startsWith("\0")) return { listener, close: () => (closeListener(listener), null) };
     const own = Deno.lstatSync(path);
     if (mode !== undefined) Deno.chmodSync(path, mode);
-    const close = () => closeUnix(listener, path, cleanup, own, sink);
-    return { listener, close };
+    return { listener, close: () => closeUnix(listener, path, cleanup, own, sink) };
   } catch (error) {
     listener.close();
     throw explain(what, error);
@@ -128,8 +145,11 @@ export function listenUnix(
 }
 
 /**
- * Closes a Unix listener. Deno removes whatever is at its path then, so what shall stay, such
- * as the socket of a server that has taken the path over, steps aside for that moment.
+ * Closes a Unix listener. Deno removes whatever is at its path, and that only when the last accept has
+ * ended; so what shall stay, such as the socket of a server that has taken the path over, has
+ * a second name until then.
+ *
+ * @returns Gives what shall stay its name back, once no accept is under way.
  */
 function closeUnix(
   listener: Deno.Listener,
@@ -137,22 +157,28 @@ function closeUnix(
   cleanup: boolean,
   own: Deno.FileInfo,
   sink: ExceptionSink,
-): void {
+): (() => void) | null {
   const aside = `${path}.${crypto.randomUUID()}`;
-  let moved = false;
+  const report = (exception: unknown) => {
+    const message = `Closing removed the file at unix:${path}, which it should have kept`;
+    sink.callExceptionHandler({ message, exception, socket: listener });
+  };
+  let putBack: (() => void) | null = null;
   try {
     const there = Deno.lstatSync(path);
-    const isOwn = there.ino === own.ino && there.dev === own.dev;
-    if (!isOwn || !cleanup) {
-      Deno.renameSync(path, aside);
-      moved = true;
+    if (there.ino !== own.ino || there.dev !== own.dev || !cleanup) {
+      Deno.linkSync(path, aside);
+      putBack = () => {
+        try {
+          Deno.renameSync(aside, path);
+        } catch (exception) {
+          report(exception);
+        }
+      };
     }
   } catch (exception) {
-    if (!(exception instanceof Deno.errors.NotFound)) {
-      const message = `Closing removed the file at unix:${path}, which it should have kept`;
-      sink.callExceptionHandler({ message, exception, socket: listener });
-    }
+    if (!(exception instanceof Deno.errors.NotFound)) report(exception);
   }
-  listener.close();
-  if (moved) Deno.renameSync(aside, path);
+  closeListener(listener);
+  return putBack;
 }

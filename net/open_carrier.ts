@@ -6,6 +6,9 @@
 import type { Carrier } from "./carrier.ts";
 import { connectTcp, connectUnix, type LocalAddr, withoutDelay } from "./connect.ts";
 import { familyOf } from "./resolve.ts";
+import type { Socket } from "./socket.ts";
+import { openTls, prepareTls } from "./tls/open_tls.ts";
+import { type ClientSSLOptions, planClient, type ServerSSLOptions } from "./tls/plan.ts";
 import {
   checkEither,
   checkFamily,
@@ -25,7 +28,7 @@ export interface ConnectionOptions {
 }
 
 /** Options of {@linkcode EventLoop.createConnection}. */
-export interface CreateConnectionOptions extends ConnectionOptions {
+export interface CreateConnectionOptions extends ConnectionOptions, ClientSSLOptions {
   /**
    * Which addresses to use: IPv4, IPv6, or both (0).
    *
@@ -50,16 +53,19 @@ export interface CreateConnectionOptions extends ConnectionOptions {
 }
 
 /** Options of {@linkcode EventLoop.createConnection} over a connection that is open already. */
-export interface CreateConnectionSockOptions extends ConnectionOptions {
+export interface CreateConnectionSockOptions extends ConnectionOptions, ClientSSLOptions {
   /** The connection; it is closed with the transport. */
-  sock: Deno.Conn;
+  sock: Deno.Conn | Socket;
 }
 
 /** Options of {@linkcode EventLoop.createUnixConnection}. */
-export interface CreateUnixConnectionOptions extends ConnectionOptions {
+export interface CreateUnixConnectionOptions extends ConnectionOptions, ClientSSLOptions {
   /** A connection that is open already, to use instead of a path. */
-  sock?: Deno.Conn | undefined;
+  sock?: Deno.Conn | Socket | undefined;
 }
+
+/** Options of {@linkcode EventLoop.connectAcceptedSocket}. */
+export interface ConnectAcceptedSocketOptions extends ConnectionOptions, ServerSSLOptions {}
 
 /** Connects to `host`, or takes the connection that is given in its place. */
 export async function openCarrier(
@@ -67,16 +73,13 @@ export async function openCarrier(
   port: number | undefined,
   options: CreateConnectionOptions,
 ): Promise<Carrier> {
-  if (isOptions(host)) {
-    checkSignal(host.signal);
-    return checkConn(host.sock);
-  }
+  if (isOptions(host)) return await withTls(() => checkConn(host.sock), host, null);
   const { family = 0, localAddr, happyEyeballsDelay, interleave, signal } = options;
   if (localAddr !== undefined) checkLocalAddr(localAddr, family);
   if (happyEyeballsDelay !== undefined) checkNumber("happyEyeballsDelay", happyEyeballsDelay, 0);
   if (interleave !== undefined) checkNumber("interleave", interleave, 0);
   checkSignal(signal);
-  return await connectTcp({
+  const init = {
     host: checkHost("host", host),
     port: checkPort("port", port, 1),
     family: checkFamily(family),
@@ -84,7 +87,8 @@ export async function openCarrier(
     happyEyeballsDelay,
     interleave,
     signal,
-  });
+  };
+  return await withTls(() => connectTcp(init), options, init.host);
 }
 
 function checkLocalAddr(localAddr: LocalAddr, family: 0 | 4 | 6): void {
@@ -103,18 +107,33 @@ function checkLocalAddr(localAddr: LocalAddr, family: 0 | 4 | 6): void {
 /** Connects to the Unix socket at `path`, or takes the connection that is given. */
 export async function openUnixCarrier(
   path: string | URL | null,
-  { sock, signal }: CreateUnixConnectionOptions,
+  options: CreateUnixConnectionOptions,
 ): Promise<Carrier> {
-  checkSignal(signal);
+  const { sock, signal } = options;
   checkEither("path", path, sock);
-  if (sock !== undefined) return checkConn(sock);
-  return await connectUnix(checkUnixPath(path), signal);
+  if (sock !== undefined) return await withTls(() => checkConn(sock), options, null);
+  const checked = checkUnixPath(path);
+  return await withTls(() => connectUnix(checked, signal), options, null);
+}
+
+/** Opens a carrier, and TLS over it where the options say so; they are checked before. */
+async function withTls(
+  open: () => Carrier | Promise<Carrier>,
+  options: ConnectionOptions & ClientSSLOptions,
+  host: string | null,
+): Promise<Carrier> {
+  const { signal } = options;
+  checkSignal(signal);
+  const plan = planClient(options, host);
+  if (plan === null) return await open();
+  await prepareTls(plan);
+  return await openTls(await open(), plan, { signal });
 }
 
 /** Checks an open connection, and turns its Nagle's algorithm off. */
-export function checkConn(sock: Deno.Conn): Deno.Conn {
+export function checkConn(sock: Deno.Conn | Socket): Carrier {
   if (typeof sock?.read !== "function" || typeof sock.write !== "function") {
-    throw new TypeError(`sock is an open Deno.Conn, not ${show(sock)}`);
+    throw new TypeError(`sock is an open Deno.Conn or Socket, not ${show(sock)}`);
   }
   return withoutDelay(sock);
 }

@@ -5,6 +5,8 @@
  */
 import type { ExceptionSink } from "../loop/exception_context.ts";
 import { canReusePort, listenTcp, listenUnix } from "./listen.ts";
+import { prepareTls } from "./tls/open_tls.ts";
+import { planServer, type ServerSSLOptions, type TlsPlan } from "./tls/plan.ts";
 import {
   checkEither,
   checkFamily,
@@ -19,7 +21,7 @@ import {
 } from "./validate.ts";
 
 /** Options of every server. */
-export interface ServingOptions {
+export interface ServingOptions extends ServerSSLOptions {
   /**
    * Whether to accept connections at once; otherwise `server.startServing()` does.
    *
@@ -104,8 +106,10 @@ export interface Listening {
   listeners: Deno.Listener[];
   /** How to serve on them. */
   options: TcpServingOptions;
-  /** Closes them, where that takes more than `close()`. */
-  closeListener?: (() => void) | undefined;
+  /** How to do TLS on the connections, or `null` for none. */
+  tls: TlsPlan | null;
+  /** See {@linkcode ServerInit.closeListener}. */
+  closeListener?: (() => (() => void) | null) | undefined;
 }
 
 /** Listens on `host`, or takes the listener that is given in its place. */
@@ -115,8 +119,8 @@ export async function openListeners(
   options: CreateServerOptions,
 ): Promise<Listening> {
   if (isOptions(host)) {
-    checkServingOptions(host);
-    return { listeners: [checkListener(host.sock)], options: host };
+    const tls = await checkServingOptions(host);
+    return { listeners: [checkListener(host.sock)], options: host, tls };
   }
   const { family = 0, backlog = 100, reuseAddress, reusePort = false } = options;
   for (const [name, flag] of Object.entries({ reuseAddress, reusePort })) checkFlag(name, flag);
@@ -132,34 +136,38 @@ export async function openListeners(
     family: checkFamily(family),
     backlog: checkNumber("backlog", backlog, 1),
     reusePort,
+    signal: options.signal,
   };
-  checkServingOptions(options);
-  return { listeners: await listenTcp(init), options };
+  const tls = await checkServingOptions(options);
+  return { listeners: await listenTcp(init), options, tls };
 }
 
 /** Listens on the Unix socket at `path`, or takes the listener that is given. */
-export function openUnixListener(
+export async function openUnixListener(
   path: string | URL | null,
   options: CreateUnixServerOptions,
   sink: ExceptionSink,
-): Listening {
+): Promise<Listening> {
   const { sock, mode, cleanupSocket = true, backlog = 100 } = options;
   checkFlag("cleanupSocket", cleanupSocket);
   checkNumber("backlog", backlog, 1);
   if (mode !== undefined) checkMode(mode);
-  checkServingOptions(options);
   checkEither("path", path, sock);
-  if (sock !== undefined) return { listeners: [checkListener(sock)], options };
+  const tls = await checkServingOptions(options);
+  if (sock !== undefined) return { listeners: [checkListener(sock)], options, tls };
   const { listener, close } = listenUnix(checkUnixPath(path), mode, cleanupSocket, sink);
-  return { listeners: [listener], options, closeListener: close };
+  return { listeners: [listener], options, tls, closeListener: close };
 }
 
-function checkServingOptions(options: TcpServingOptions): void {
+async function checkServingOptions(options: TcpServingOptions): Promise<TlsPlan | null> {
   const { startServing, maxConnections, keepAlive, signal } = options;
   checkSignal(signal);
   checkFlag("startServing", startServing);
   checkFlag("keepAlive", keepAlive);
   if (maxConnections !== undefined) checkNumber("maxConnections", maxConnections, 1);
+  const tls = planServer(options);
+  await prepareTls(tls);
+  return tls;
 }
 
 function checkHosts(host: string | readonly string[] | null): string[] | null {

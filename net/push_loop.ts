@@ -5,6 +5,7 @@
  */
 import type { BaseProtocol, BufferedProtocol, Protocol } from "./protocols.ts";
 import type { IntakeSource, PendingRead } from "./intake.ts";
+import type { ReadAhead } from "./prefixed_carrier.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 
 /** The largest piece a protocol is handed at once, in bytes: asyncio's. */
@@ -29,6 +30,8 @@ export class PushLoop {
   #ended = false;
   /** The end came while reading was paused. */
   #endHeld = false;
+  /** Who gets the read under way, since {@linkcode handOver}. */
+  #heir: PromiseWithResolvers<Uint8Array | null> | null = null;
 
   /**
    * Makes a loop that does nothing before {@linkcode run}.
@@ -63,6 +66,16 @@ export class PushLoop {
     }, this.#onError);
   }
 
+  /** Gives up for good. Returns what came and was not handed out, and the read under way. */
+  handOver(): ReadAhead {
+    const bytes = this.#buffer.take(this.#buffer.length);
+    this.#ended = true;
+    if (this.#endHeld) return { bytes, pending: Promise.resolve(null) };
+    if (!this.#reading) return { bytes };
+    this.#heir = Promise.withResolvers();
+    return { bytes, pending: this.#heir.promise };
+  }
+
   /** Goes on, if the transport reads; it may be called at any time. */
   run(): void {
     if (this.#source.isReading() && this.#buffer.length > 0) {
@@ -91,6 +104,10 @@ export class PushLoop {
     this.#reading = false;
     const borrowed = this.#borrowed;
     this.#borrowed = null;
+    if (this.#heir !== null) {
+      const bytes = (n: number) => borrowed?.buffer.slice(0, n) ?? this.#buffer.lentBytes(n);
+      return this.#heir.resolve(n === null ? null : bytes(n));
+    }
     if (n === null) {
       if (this.#source.isReading()) this.#end();
       else this.#endHeld = true;
@@ -109,6 +126,7 @@ export class PushLoop {
 
   readonly #onError = (error: unknown): void => {
     this.#reading = false;
+    if (this.#heir !== null) return this.#heir.reject(error);
     this.#source.readFailed(error);
   };
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { abortable } from "@std/async/abortable";
 import { fromNodeError } from "./os_error.ts";
 import { requireNet } from "./permission.ts";
 
@@ -18,10 +19,15 @@ export function familyOf(host: string): 0 | 4 | 6 {
  *
  * @param host A name or an address.
  * @param family Which family is wanted; 0 means both.
+ * @param signal Ends the wait.
  * @returns At least one address, in the system's order of preference.
  * @throws {Deno.errors.NotFound} If there is none.
  */
-export async function resolve(host: string, family: 0 | 4 | 6): Promise<string[]> {
+export async function resolve(
+  host: string,
+  family: 0 | 4 | 6,
+  signal?: AbortSignal,
+): Promise<string[]> {
   const own = familyOf(host);
   if (own !== 0) {
     if (family === 0 || own === family) return [host];
@@ -31,9 +37,11 @@ export async function resolve(host: string, family: 0 | 4 | 6): Promise<string[]
   // Loaded when first needed: most connections go without.
   const { lookup } = await import("node:dns/promises");
   try {
-    const found = await lookup(host, { family, all: true });
+    const looking = lookup(host, { family, all: true });
+    const found = await (signal === undefined ? looking : abortable(looking, signal));
     return found.map(({ address }) => address);
   } catch (error) {
+    signal?.throwIfAborted();
     throw fromNodeError(error);
   }
 }

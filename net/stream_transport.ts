@@ -9,13 +9,20 @@ import type { Carrier } from "./carrier.ts";
 import type { ConnectionOwner } from "./connection_owner.ts";
 import type { Intake, IntakeSource, PendingRead } from "./intake.ts";
 import { discardUnread } from "./linger.ts";
+import type { ReadAhead } from "./prefixed_carrier.ts";
 import type { BaseProtocol, Protocol } from "./protocols.ts";
 import { PushLoop } from "./push_loop.ts";
+import { openTls } from "./tls/open_tls.ts";
+import type { TlsPlan } from "./tls/plan.ts";
 import { type ExtraInfo, Transport, type WriteBufferLimits } from "./transports.ts";
+import { SendProgress } from "./send_progress.ts";
 import { atTurnEnd, nextTurn } from "./turn.ts";
 import { show } from "./validate.ts";
 import { WriteBuffer } from "./write_buffer.ts";
 import { checkWriteBufferLimits } from "./write_buffer_limits.ts";
+
+/** How much is taken in from a broken connection, in bytes: more than a system's buffer holds. */
+const SALVAGE = 8_388_608;
 
 /** How a transport is made. */
 export interface StreamTransportInit {
@@ -25,6 +32,8 @@ export interface StreamTransportInit {
   loop: ExceptionSink;
   /** The server it belongs to. */
   owner?: ConnectionOwner | undefined;
+  /** Whether this side has accepted the connection; with an owner it has. */
+  accepted?: boolean | undefined;
 }
 
 /**
@@ -39,8 +48,11 @@ export class StreamTransport extends Transport implements IntakeSource {
   carrier: Carrier;
   /** The server the connection belongs to. */
   readonly owner: ConnectionOwner | null;
+  readonly #accepted: boolean;
   readonly #loop: ExceptionSink;
   readonly #out = new WriteBuffer();
+  /** How far sending has come. */
+  readonly progress: SendProgress = new SendProgress();
   #protocol: BaseProtocol | null = null;
   #intake: Intake | null = null;
   #push: PushLoop | null = null;
@@ -62,16 +74,23 @@ export class StreamTransport extends Transport implements IntakeSource {
   #closing = false;
   /** `connectionLost` was called, or will be in a moment. */
   #lost = false;
+  /** Why, or `null` for a regular end. */
+  #lostBy: unknown = null;
   /** The peer has said that it sends no more. */
   #readEnded = false;
   /** Why the carrier takes no more. */
   #writeError: unknown = null;
+  /** TLS is about to begin: told when all that was written before has left, or can't. */
+  #upgrading: PromiseWithResolvers<unknown> | null = null;
+  /** How many bytes may be sent before TLS begins. */
+  #clear = Infinity;
 
   /** Makes a transport that does nothing before {@linkcode start}. */
   constructor(init: StreamTransportInit) {
     super();
     this.carrier = init.carrier;
     this.owner = init.owner ?? null;
+    this.#accepted = init.accepted ?? this.owner !== null;
     this.#loop = init.loop;
     ({ low: this.#low, high: this.#high } = checkWriteBufferLimits());
   }
@@ -93,6 +112,12 @@ export class StreamTransport extends Transport implements IntakeSource {
     }
   }
 
+  /** Shows no more than this in logs: what carries the bytes may lead to private keys. */
+  [Symbol.for("Deno.customInspect")](): string {
+    const state = this.#lost ? "closed" : this.#closing ? "closing" : "open";
+    return `StreamTransport { ${state}, peer ${formatAddr(this.carrier.remoteAddr)} }`;
+  }
+
   /** See {@linkcode Transport.getProtocol}. */
   getProtocol(): BaseProtocol {
     if (this.#protocol === null) throw new Error("the transport has no protocol yet");
@@ -108,34 +133,53 @@ export class StreamTransport extends Transport implements IntakeSource {
     this.#pushIfNobodyPulls(pending);
   }
 
-  /** Hands the connection to `protocol`. */
-  start(protocol: BaseProtocol): void {
-    this.#protocol = protocol;
+  /** Hands the connection to `protocol`, after a TLS handshake if there is a plan for one. */
+  start(protocol: BaseProtocol, tls: TlsPlan | null = null): void {
     this.owner?.attach(this);
+    if (tls === null) this.#begin(protocol);
+    else this.#upgrade(tls).then(() => this.#begin(protocol), this.#onHandshakeFailed);
+  }
+
+  #begin(protocol: BaseProtocol): void {
+    this.#protocol = protocol;
     this.#tell(() => protocol.connectionMade?.(this));
     this.#pushIfNobodyPulls();
   }
 
-  /** Lets `intake` pull from this transport, in place of pushing to the protocol. */
-  pulledBy(intake: Intake): void {
+  /**
+   * Lets `intake` pull from this transport, in place of pushing to the protocol.
+   *
+   * @returns `false` where pushing has begun: then it goes on.
+   */
+  pulledBy(intake: Intake): boolean {
+    if (this.#push !== null) return false;
     this.#intake = intake;
     intake.source = this;
+    return true;
   }
 
   #pushIfNobodyPulls(pending: PendingRead | null = null): void {
-    if (this.#intake !== null || this.#closing) return;
-    this.#push ??= new PushLoop(this, () => this.#protocol!, (callback) => this.#tell(callback));
+    if (this.#closing) pending?.catch(() => {}); // Closing interrupts it.
+    if (this.#intake !== null || this.#closing || this.#upgrading !== null) return;
+    this.#push ??= new PushLoop(
+      this,
+      () => this.#protocol!,
+      (callback) => this.#tell(callback, true),
+    );
     if (pending !== null) this.#push.adopt(pending);
     else this.#push.run();
   }
 
-  /** Calls a protocol's method; what it throws ends the connection, as in asyncio. */
-  #tell<T>(callback: () => T): T | undefined {
+  /**
+   * Calls a protocol's method; what it throws is reported and, from one that receives, ends the
+   * connection, as in asyncio.
+   */
+  #tell<T>(callback: () => T, isFatal = false): T | undefined {
     try {
       return callback();
     } catch (exception) {
       this.#report("Unhandled exception in a protocol's callback", exception);
-      this.#lose(exception);
+      if (isFatal) this.#lose(exception);
       return undefined;
     }
   }
@@ -151,6 +195,82 @@ export class StreamTransport extends Transport implements IntakeSource {
       protocol: this.#protocol,
     });
   }
+
+  // TLS
+
+  /** Whether a server has accepted the connection. */
+  get accepted(): boolean {
+    return this.#accepted;
+  }
+
+  /**
+   * Does a TLS handshake over the connection, and goes on over TLS.
+   *
+   * What was written before is sent in the clear first, what is written meanwhile is sent over TLS.
+   * Bytes that have come and were not read become TLS's first input. If it fails, the connection
+   * is lost.
+   *
+   * @param plan Which side this is, and what it wants.
+   * @param protocol Who gets the cleartext; the same as before by default.
+   * @throws {Error} If the connection is not in a state for it, or is closed meanwhile.
+   */
+  async startTls(plan: TlsPlan, protocol: BaseProtocol | null = this.#protocol): Promise<void> {
+    if (this.#closing) throw new Error("startTls() after the connection was closed or lost");
+    if (this.#eofWritten) throw new Error("startTls() after writeEof()");
+    if (this.#upgrading !== null) throw new Error("startTls() while TLS is about to begin");
+    if (this.#intake?.awaited) {
+      throw new Error("startTls() while a read waits: let it end, or abort it, before");
+    }
+    const intake = protocol === this.#protocol ? this.#intake : null;
+    const ahead = this.#handOver();
+    this.#protocol = protocol;
+    await this.#upgrade(plan, ahead);
+    if (intake !== null && protocol === this.#protocol) {
+      this.pulledBy(intake);
+      intake.resume();
+    }
+    this.#pushIfNobodyPulls();
+    this.flush();
+    if (this.#closing) this.#finish();
+  }
+
+  /** Stops feeding whoever reads. Returns what came too early, or is still on its way. */
+  #handOver(): ReadAhead | undefined {
+    const intake = this.#intake;
+    const push = this.#push;
+    this.#intake = this.#push = null;
+    if (intake === null) return push?.handOver();
+    const pending = intake.handOver();
+    return { bytes: intake.buffer.take(intake.buffer.length), pending };
+  }
+
+  async #upgrade(plan: TlsPlan, ahead?: ReadAhead): Promise<void> {
+    const upgrading = this.#upgrading = Promise.withResolvers();
+    upgrading.promise.catch(() => {});
+    this.#clear = this.#out.length;
+    try {
+      this.flush();
+      if (this.#clear > 0) await upgrading.promise;
+      const carrier = await openTls(this.carrier, plan, { ahead });
+      if (this.#lost) carrier.close();
+      else this.carrier = carrier;
+    } catch (error) {
+      // Ended by `close()` or `abort()`: that is nobody's failure.
+      const ended = this.#lost && this.#lostBy === null;
+      this.#lose(error);
+      if (!ended) throw error;
+    } finally {
+      this.#upgrading = null;
+      this.#clear = Infinity;
+    }
+    if (!this.#lost) return;
+    throw new Deno.errors.ConnectionAborted("the connection was closed during the TLS handshake");
+  }
+
+  readonly #onHandshakeFailed = (exception: unknown): void => {
+    if (this.#lostBy === null) return; // As above: there is nothing to tell.
+    this.#report("The TLS handshake of an accepted connection failed", exception);
+  };
 
   // Reading
 
@@ -188,7 +308,7 @@ export class StreamTransport extends Transport implements IntakeSource {
     if (this.#writeError !== null) return this.#writeError;
     this.#readEnded = true;
     if (this.#closing) return null;
-    const keepOpen = this.#tell(() => (this.#protocol as Protocol).eofReceived?.());
+    const keepOpen = this.#tell(() => (this.#protocol as Protocol).eofReceived?.(), true);
     if (keepOpen !== true || this.carrier.canCloseWrite === false) this.#finish();
     return null;
   }
@@ -202,9 +322,7 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** See {@linkcode Transport.write}. */
   write(data: Uint8Array | string): void {
-    if (typeof data !== "string" && !(data instanceof Uint8Array)) {
-      throw new TypeError(`write() takes a Uint8Array or a string, not ${show(data)}`);
-    }
+    checkData(data);
     if (this.#closeCalled) throw new Error("write() after close()");
     if (this.#eofWritten) throw new Error("write() after writeEof()");
     // Lost: dropped, as in asyncio; `connectionLost` and `drain()` say why.
@@ -216,7 +334,9 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** See {@linkcode Transport.writeLines}. */
   writeLines(lines: Iterable<Uint8Array | string>): void {
-    for (const line of lines) this.write(line);
+    const pieces = [...lines];
+    pieces.forEach(checkData); // All of them, before the first is sent.
+    for (const piece of pieces) this.write(piece);
   }
 
   #flushAtTurnEnd(): void {
@@ -240,15 +360,20 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** Sends what is buffered, unless that is under way. */
   flush(): void {
-    if (this.#writing || this.#out.length === 0) return;
+    if (this.#writing || this.#out.length === 0 || this.#clear === 0) return;
     this.#writing = true;
-    this.carrier.write(this.#out.head()).then(this.#onWritten, this.#onWriteError);
+    const head = this.#out.head();
+    const data = head.length > this.#clear ? head.subarray(0, this.#clear) : head;
+    this.carrier.write(data).then(this.#onWritten, this.#onWriteError);
   }
 
   readonly #onWritten = (n: number): void => {
     this.#writing = false;
     if (this.#lost) return;
     this.#out.sent(n);
+    this.progress.advance(n, this.#out.length);
+    this.#clear -= n;
+    if (this.#clear === 0) this.#upgrading!.resolve(null);
     this.flush();
     if (this.#full && this.#out.length <= this.#low) {
       this.#full = false;
@@ -268,13 +393,13 @@ export class StreamTransport extends Transport implements IntakeSource {
   /**
    * Takes in what the peer sent before the connection broke: a server that answers "too large" and
    * closes has its answer read. A broken socket has all of it at hand; who has to be waited for
-   * is not.
+   * is not, nor is who goes on for ever, as a peer can that merely stopped reading.
    */
   async #salvage(intake: Intake, error: unknown): Promise<void> {
     this.#writeError = error;
     this.#closing = true;
     this.#readingPaused = false;
-    intake.takeIn(Infinity);
+    intake.takeIn(SALVAGE);
     for (let seen = -1; !intake.ended && intake.reads !== seen;) {
       seen = intake.reads;
       await nextTurn();
@@ -346,7 +471,6 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** See {@linkcode Transport.abort}. */
   abort(): void {
-    this.#closeCalled = true;
     this.#lose(null);
   }
 
@@ -354,6 +478,11 @@ export class StreamTransport extends Transport implements IntakeSource {
   #finish(): void {
     if (this.#lost || this.#writeError !== null) return;
     this.#closing = true;
+    if (this.#upgrading !== null) {
+      // Before the first handshake there is nothing to send; later the upgrade comes first.
+      if (this.#protocol === null) this.#lose(null);
+      return;
+    }
     if (this.#out.length > 0) return this.flush();
     if (!this.#writing) this.#leave();
   }
@@ -378,7 +507,10 @@ export class StreamTransport extends Transport implements IntakeSource {
   #lose(error: unknown): void {
     if (this.#lost) return;
     this.#lost = this.#closing = true;
+    this.#lostBy = error;
     this.#out.clear();
+    this.progress.end(error);
+    this.#upgrading?.reject(error);
     try {
       this.carrier.close();
     } catch {
@@ -392,5 +524,11 @@ export class StreamTransport extends Transport implements IntakeSource {
         this.#report("Unhandled exception in connectionLost", exception);
       }
     });
+  }
+}
+
+function checkData(data: Uint8Array | string): void {
+  if (typeof data !== "string" && !(data instanceof Uint8Array)) {
+    throw new TypeError(`write() takes a Uint8Array or a string, not ${show(data)}`);
   }
 }

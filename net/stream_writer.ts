@@ -5,8 +5,11 @@
  */
 import { abortable } from "@std/async/abortable";
 import type { ExceptionSink } from "../loop/exception_context.ts";
-import { type FlowControlMixin, getFlowControl } from "./flow_control.ts";
+import { type FlowControlMixin, getFlowControl, unheeded } from "./flow_control.ts";
 import { DEFAULT_LIMIT, getIntake, type StreamReader } from "./stream_reader.ts";
+import { StreamTransport } from "./stream_transport.ts";
+import type { SSLContext } from "./tls/context.ts";
+import { planUpgrade, type StartTlsOptions } from "./tls/plan.ts";
 import type { ExtraInfo, WriteTransport } from "./transports.ts";
 import { nextTurn } from "./turn.ts";
 import type { WaitOptions } from "./wait_options.ts";
@@ -98,14 +101,14 @@ export class StreamWriter implements AsyncDisposable {
    */
   drain(options?: WaitOptions): Promise<void> {
     const exception = this.#reader?.exception() ?? null;
-    if (exception !== null) return Promise.reject(exception);
+    if (exception !== null) return unheeded(Promise.reject(exception));
     const flow = getFlowControl(this.#protocol);
     // The end of the connection is told in this turn, and the caller shall hear of it.
     const drained = this.transport.isClosing()
-      ? nextTurn().then(() => flow.drained())
+      ? unheeded(nextTurn().then(() => flow.drained()))
       : flow.drained();
     const signal = options?.signal;
-    return signal === undefined ? drained : abortable(drained, signal);
+    return signal === undefined ? drained : unheeded(abortable(drained, signal));
   }
 
   /**
@@ -133,7 +136,7 @@ export class StreamWriter implements AsyncDisposable {
     // A peer that vanishes is noticed only by reading, and the caller may have stopped.
     if (this.#reader !== null) getIntake(this.#reader).takeIn(DEFAULT_LIMIT);
     const signal = options?.signal;
-    return signal === undefined ? closed : abortable(closed, signal);
+    return signal === undefined ? closed : unheeded(abortable(closed, signal));
   }
 
   /** Whether {@linkcode writeEof} can be had; over TLS it can't. */
@@ -176,18 +179,42 @@ export class StreamWriter implements AsyncDisposable {
   }
 
   /**
+   * Does a TLS handshake, and goes on over TLS: the reader and the writer stay the same.
+   *
+   * It is the server's side on an accepted connection, the client's on an opened one. What was
+   * written before is sent in the clear first. Bytes that have come and were not read become TLS's
+   * first input: what somebody smuggled in before TLS can't pass for encrypted, it makes the
+   * handshake fail. After a failure the connection is lost.
+   *
+   * @param sslContext What this side trusts, shows and asks for; on a client `true` for the defaults.
+   * @param options The server's name, on a client; time limits.
+   * @throws {TypeError} If an argument is of the wrong type.
+   * @throws {RangeError} If an argument is out of range, or a certificate can't be read.
+   * @throws {SSLError} If the handshake fails.
+   * @throws {Error} If a read waits, or the connection is closed, or closed meanwhile.
+   */
+  async startTls(sslContext: SSLContext | true, options: StartTlsOptions = {}): Promise<void> {
+    const { transport } = this;
+    if (!(transport instanceof StreamTransport)) {
+      throw new TypeError("startTls() needs a connection's own transport");
+    }
+    await transport.startTls(planUpgrade(sslContext, transport.accepted, options));
+  }
+
+  /**
    * The same end as a web stream, made when first asked for.
    *
    * Closing it closes the connection and waits for that; aborting it aborts the connection.
    */
   get writable(): WritableStream<Uint8Array | string> {
     return this.#writable ??= new WritableStream({
+      // Not `abort`, which is called only when a write under way, which may wait for ever, has ended.
+      start: ({ signal }) => signal.addEventListener("abort", () => this.transport.abort()),
       write: (chunk) => {
         this.write(chunk);
         return this.drain();
       },
       close: () => this[Symbol.asyncDispose](),
-      abort: () => this.transport.abort(),
     });
   }
 

@@ -5,6 +5,8 @@
  * @module
  */
 import type { BaseProtocol } from "./protocols.ts";
+import type { SSLContext } from "./tls/context.ts";
+import type { PeerCertificate } from "./tls/peer_cert.ts";
 
 /** The types of the values that {@linkcode BaseTransport.getExtraInfo} gives under asyncio's names. */
 export interface ExtraInfo {
@@ -15,11 +17,11 @@ export interface ExtraInfo {
   /** The `Deno.Conn`, `Deno.Listener` or other object that carries the bytes. */
   socket: unknown;
   /** The TLS context in use. */
-  sslcontext: unknown;
+  sslcontext: SSLContext;
   /** The TLS engine's own object. */
   ssl_object: unknown;
   /** The peer's certificate. */
-  peercert: unknown;
+  peercert: PeerCertificate;
   /** Name, protocol version and secret bits of the cipher in use. */
   cipher: readonly [name: string, protocol: string, bits: number | null];
   /** The compression in use: none, as in every TLS of today. */

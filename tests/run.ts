@@ -35,8 +35,11 @@ const suites: readonly Suite[] = [
   { name: "tests/unit", permissions: [] },
   { name: "tests/tcp", permissions: ["--allow-net"] },
   { name: "tests/unix", permissions: ["--allow-net", "--allow-read", "--allow-write"] },
-  { name: "tests/conformance", permissions: ["--allow-read"] },
-  { name: "tests/peers", permissions: ["--allow-run=python3"] },
+  { name: "tests/conformance", permissions: ["--allow-net", "--allow-read"] },
+  {
+    name: "tests/peers",
+    permissions: ["--allow-run", "--allow-net", "--allow-read", "--allow-write"],
+  },
   { name: "tests/process", permissions: ["--allow-run"] },
   { name: "tests/system", permissions: ["--allow-net", "--allow-run"] },
   { name: "tests/workers", permissions: ["--allow-read"] },

@@ -1,216 +1,22 @@
-/**
- * Replays the programs that record_loop.py recorded on CPython, and compares what they log.
- *
- * @module
- */
-import { assertEquals } from "@std/assert";
-import {
-  CancelledError,
-  type EventLoop,
-  type Future,
-  type Handle,
-  InvalidStateError,
-  newEventLoop,
-  sleep,
-  type Task,
-} from "@asyncio/streams";
+import { assert, assertEquals } from "@std/assert";
+import { parseRecordings, replayLoop } from "./replay_loop.ts";
 
-type Action = readonly (string | number)[];
-type Program = Readonly<Record<string, readonly Action[]>>;
+const recordings = parseRecordings(
+  Deno.readTextFileSync(new URL("loop.jsonl", import.meta.url)),
+);
+const madeUp = recordings.filter(({ name }) => name.startsWith("made up"));
 
-const BATCHES = 14;
-const SLOT = 12;
-
-/** Runs one program. Anything that is not there yet is passed over, as in record_loop.py. */
-class Interpreter {
-  log: string[] = [];
-  #program: Program;
-  #loop: EventLoop = newEventLoop();
-  #origin = this.#loop.time();
-  #handles = new Map<string, Handle>();
-  #futures = new Map<string, Future<string>>();
-  #tasks = new Map<string, Task<void>>();
-  #started = new Set<string>();
-  #doneCallbacks = new Map<string, (future: Future<string>) => void>();
-
-  constructor(program: Program) {
-    this.#program = program;
-    this.#loop.setExceptionHandler((_loop, { handle, exception }) => {
-      if (handle !== undefined) this.log.push(`handler: ${(exception as Error).message}`);
-    });
-  }
-
-  async replay(): Promise<string[]> {
-    const loop = this.#loop;
-    this.#actions("before");
-    loop.callSoon(() => this.#call("main"));
-    const timed = Object.values(this.#program).flat().some(([op]) => op === "at");
-    for (const run of [1, 2]) {
-      this.log.push(`run ${run}`);
-      const guard = timed
-        ? loop.callAt(this.#origin + run * 4 * SLOT, () => loop.stop())
-        : loop.callSoon(() => this.#countDown(BATCHES));
-      await loop.runForever();
-      guard.cancel();
-    }
-    loop.close();
-    return this.log;
-  }
-
-  #countDown(left: number): void {
-    if (left === 0) this.#loop.stop();
-    else this.#loop.callSoon(() => this.#countDown(left - 1));
-  }
-
-  #call(name: string): void {
-    this.log.push(name);
-    this.#actions(name);
-  }
-
-  #actions(name: string): void {
-    for (const action of this.#program[name] ?? []) this.#act(action);
-  }
-
-  #doneCallback(name: string): (future: Future<string>) => void {
-    let callback = this.#doneCallbacks.get(name);
-    if (callback === undefined) {
-      callback = (future) => {
-        this.log.push(`${name}(${outcome(future)})`);
-        this.#actions(name);
-      };
-      this.#doneCallbacks.set(name, callback);
-    }
-    return callback;
-  }
-
-  async #body(name: string): Promise<void> {
-    this.#started.add(name);
-    this.log.push(`${name} starts`);
-    for (const step of this.#program[name] ?? []) {
-      const [op, other] = step as [string, string?];
-      if (op === "sleep0") {
-        await sleep(0);
-        this.log.push(`${name} wakes`);
-      } else if (op === "await" || op === "awaitTask") {
-        const awaited = (op === "await" ? this.#futures : this.#tasks).get(other!);
-        if (awaited !== undefined) await this.#wait(name, other!, awaited);
-      } else if (op === "fail" && other === undefined) {
-        throw new Error(`${name} failed`);
-      } else {
-        this.#act(step);
-      }
-    }
-  }
-
-  async #wait(name: string, other: string, awaited: PromiseLike<unknown>): Promise<void> {
-    try {
-      await awaited;
-    } catch (error) {
-      this.log.push(
-        error instanceof CancelledError
-          ? `${name} got cancellation of ${other}`
-          : `${name} got error of ${other}: ${(error as Error).message}`,
-      );
-      return;
-    }
-    this.log.push(`${name} got ${other}`);
-  }
-
-  #act(action: Action): void {
-    const [op, name, slot] = action as [string, string, string?];
-    const call = () => this.#call(op === "at" ? slot! : name);
-    switch (op) {
-      case "log":
-        this.log.push(name);
-        break;
-      case "soon":
-        this.#handles.set(name, this.#loop.callSoon(call));
-        break;
-      case "later0":
-        this.#handles.set(name, this.#loop.callLater(0, call));
-        break;
-      case "at":
-        this.#handles.set(slot!, this.#loop.callAt(this.#origin + Number(name) * SLOT, call));
-        break;
-      case "cancel":
-        this.#handles.get(name)?.cancel();
-        break;
-      case "stop":
-        this.#loop.stop();
-        break;
-      case "raise":
-        throw new Error("raised");
-      case "future":
-        if (!this.#futures.has(name)) this.#futures.set(name, this.#loop.createFuture());
-        break;
-      case "task":
-        this.#startTask(name);
-        break;
-      case "cancelTask":
-        if (!this.#tasks.has(name) || this.#started.has(name)) break;
-        this.log.push(`cancel ${name}: ${pythonic(this.#tasks.get(name)!.cancel())}`);
-        break;
-      default:
-        this.#actOnFuture(op, name, slot);
-    }
-  }
-
-  #startTask(name: string): void {
-    if (this.#tasks.has(name)) return;
-    const task = this.#loop.createTask(() => this.#body(name));
-    this.#tasks.set(name, task);
-    task.addDoneCallback((task) => this.log.push(`${name} ended: ${outcome(task)}`));
-  }
-
-  #actOnFuture(op: string, name: string, callback = ""): void {
-    const future = this.#futures.get(name);
-    if (future === undefined) return;
-    try {
-      if (op === "set") future.setResult(name);
-      else if (op === "fail") future.setException(new Error(`${name} failed`));
-      else if (op === "cancelFuture") this.log.push(`cancel ${name}: ${pythonic(future.cancel())}`);
-      else if (op === "onDone") future.addDoneCallback(this.#doneCallback(callback));
-      else if (op === "offDone") {
-        const count = future.removeDoneCallback(this.#doneCallback(callback));
-        this.log.push(`removed ${count}`);
-      } else throw new TypeError(`No such action: ${op}`);
-    } catch (error) {
-      if (!(error instanceof InvalidStateError)) throw error;
-      this.log.push(`${op} ${name}: InvalidStateError`);
-    }
-  }
-}
-
-function outcome(future: Future): string {
-  if (future.cancelled()) return "cancelled";
-  return future.exception() === null ? "result" : "failed";
-}
-
-function pythonic(value: boolean): string {
-  return value ? "True" : "False";
-}
-
-interface Case {
-  readonly name: string;
-  readonly program: Program;
-  readonly log: string[];
-}
-
-const recording = Deno.readTextFileSync(new URL("loop.jsonl", import.meta.url));
-const [, ...cases] = recording.trimEnd().split("\n").map((line) => JSON.parse(line) as Case);
-
-for (const { name, program, log } of cases.filter(({ name }) => !name.startsWith("made up"))) {
+for (
+  const { name, program, log } of recordings.filter((recording) => !madeUp.includes(recording))
+) {
   Deno.test(`CPython's order: ${name}`, async () => {
-    assertEquals(await new Interpreter(program).replay(), log);
+    assertEquals(await replayLoop(program), log);
   });
 }
 
-Deno.test("CPython's order: programs that were made up", async (t) => {
-  const madeUp = cases.filter(({ name }) => name.startsWith("made up"));
-  assertEquals(madeUp.length > 150, true);
+Deno.test("CPython's order: programs that were made up", async () => {
+  assert(madeUp.length > 150, `only ${madeUp.length} programs`);
   for (const { name, program, log } of madeUp) {
-    const replayed = await new Interpreter(program).replay();
-    if (JSON.stringify(replayed) === JSON.stringify(log)) continue;
-    await t.step(name, () => assertEquals(replayed, log, JSON.stringify(program)));
+    assertEquals(await replayLoop(program), log, `${name}: ${JSON.stringify(program)}`);
   }
 });

@@ -2,11 +2,12 @@
 
     python3 -W ignore tests/conformance/record_loop.py > tests/conformance/loop.jsonl
 
-Each case is a small program: lists of actions for its callbacks and its tasks. The programs are
-made up from a fixed seed, after some that were written by hand; loop_test.ts runs the very same
-ones and compares what they log. A program runs twice, to see what stop() leaves for the next run.
+Each case is a small program: lists of actions for its callbacks and its tasks. Some were written by
+hand, the others are made up from a seed; replay_loop.ts runs the very same ones and compares what
+they log. A program runs twice, to see what stop() leaves for the next run.
 """
 
+import argparse
 import asyncio
 import json
 import random
@@ -14,7 +15,35 @@ import sys
 
 BATCHES = 14  # after that many batches a run is stopped
 SLOT = 0.012  # seconds between the timers' slots
+LONGEST = 60  # entries in a log; programs that go on, some of them growing without end, are left out
 NAMES = {"callbacks": "abcde", "futures": "FG", "tasks": "TUV"}
+
+# What the pages on the event loop, futures, transports, protocols and policies document, for the
+# README's table: of classes, all public names.
+CLASSES = {
+    "loop": [asyncio.AbstractEventLoop],
+    "server": [asyncio.Server],
+    "handle": [asyncio.Handle, asyncio.TimerHandle],
+    "future": [asyncio.Future],
+    "task": [asyncio.Task],
+    "transport": [
+        asyncio.BaseTransport, asyncio.ReadTransport, asyncio.WriteTransport, asyncio.Transport,
+        asyncio.DatagramTransport, asyncio.SubprocessTransport,
+    ],
+    "protocol": [
+        asyncio.BaseProtocol, asyncio.Protocol, asyncio.BufferedProtocol, asyncio.DatagramProtocol,
+        asyncio.SubprocessProtocol,
+    ],
+}
+MODULE = """
+    run Runner get_running_loop get_event_loop set_event_loop new_event_loop sleep
+    isfuture ensure_future wrap_future Future Task Handle TimerHandle Server
+    AbstractEventLoop BaseEventLoop SelectorEventLoop
+    CancelledError InvalidStateError SendfileNotAvailableError TimeoutError
+    get_event_loop_policy set_event_loop_policy AbstractEventLoopPolicy DefaultEventLoopPolicy
+    BaseTransport ReadTransport WriteTransport Transport DatagramTransport SubprocessTransport
+    BaseProtocol Protocol BufferedProtocol DatagramProtocol SubprocessProtocol StreamReaderProtocol
+""".split()
 
 HAND_WRITTEN = {
     "callSoon is FIFO, and what a batch adds waits for the next": {
@@ -70,7 +99,7 @@ HAND_WRITTEN = {
 
 
 class Interpreter:
-    """Runs one program. Anything that is not there yet is passed over, as in loop_test.ts."""
+    """Runs one program. Anything that is not there yet is passed over, as in replay_loop.ts."""
 
     def __init__(self, program):
         self.program = program
@@ -120,6 +149,8 @@ class Interpreter:
         self.actions(name)
 
     def actions(self, name):
+        if len(self.log) > LONGEST:
+            return
         for action in self.program.get(name, []):
             self.act(*action)
 
@@ -238,18 +269,29 @@ def make_up(rng):
     return {name: actions for name, actions in program.items() if actions}
 
 
+def documented_names():
+    missing = [name for name in MODULE if not hasattr(asyncio, name)]
+    assert not missing, missing
+    names = [f"asyncio.{name}" for name in MODULE]
+    for owner, classes in CLASSES.items():
+        public = dict.fromkeys(n for c in classes for n in vars(c) if not n.startswith("_"))
+        names += [f"{owner}.{name}" for name in public]
+    return names + ["loop.slow_callback_duration"]
+
+
 def main():
-    rng = random.Random(4)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seed", type=int, default=4)
+    parser.add_argument("--count", type=int, default=300, help="how many programs to make up")
+    options = parser.parse_args()
+    rng = random.Random(options.seed)
     programs = dict(HAND_WRITTEN)
-    programs |= {f"made up {n}": make_up(rng) for n in range(1, 301)}
-    cases = []
+    programs |= {f"made up {n}": make_up(rng) for n in range(1, options.count + 1)}
+    print(json.dumps({"python": sys.version.split()[0], "names": documented_names()}))
     for name, program in programs.items():
         log = Interpreter(program).record()
-        if len(log) <= 60 and log == Interpreter(program).record():
-            cases.append({"name": name, "program": program, "log": log})
-    print(json.dumps({"python": sys.version.split()[0]}))
-    for case in cases:
-        print(json.dumps(case))
+        if len(log) <= LONGEST and log == Interpreter(program).record():
+            print(json.dumps({"name": name, "program": program, "log": log}))
 
 
 if __name__ == "__main__":

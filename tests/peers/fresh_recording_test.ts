@@ -1,23 +1,12 @@
 import { assertEquals } from "@std/assert";
 import { assertNoDifference, replay } from "../conformance/replay.ts";
+import { whyNoPython } from "./python.ts";
 
 /** How many step lists a run of this test adds to the committed ones. */
 const COUNT = 500;
 const record = `${import.meta.dirname}/../conformance/record.py`;
 
-/** Why there is no CPython to ask, or `null`. */
-async function whyNoPython(): Promise<string | null> {
-  try {
-    const code = "import sys; sys.exit(sys.version_info < (3, 8))";
-    const { success } = await new Deno.Command("python3", { args: ["-c", code] }).output();
-    return success ? null : "python3 is older than 3.8";
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "there is no python3";
-    throw error;
-  }
-}
-
-const why = await whyNoPython();
+const why = await whyNoPython(8);
 
 Deno.test({
   name: "StreamReader does what this machine's CPython does with a fresh seed" +

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { Program } from "../project/program.ts";
 
 /** Runs a module in a process of its own, and gives what it printed. */
 async function runModule(
@@ -6,23 +7,9 @@ async function runModule(
   { permissions = [], env = {} }: { permissions?: string[]; env?: Record<string, string> } = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const imports = `import * as asyncio from "@asyncio/streams";\n`;
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", ...permissions, "--ext=ts", "-"],
-    env: { NO_COLOR: "1", ...env },
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(imports + code));
-  await writer.close();
-  const output = await child.output();
-  const decoder = new TextDecoder();
-  return {
-    code: output.code,
-    stdout: decoder.decode(output.stdout),
-    stderr: decoder.decode(output.stderr),
-  };
+  const args = ["run", "--no-prompt", ...permissions, "--ext=ts", "-"];
+  await using program = new Program(args, imports + code, env);
+  return await program.end();
 }
 
 Deno.test("a signal handler is called in the loop, in its caller's async context", async () => {

@@ -186,3 +186,41 @@ Deno.test({
     await outputOf(server);
   },
 });
+
+Deno.test("hello_callback.ts says hello and ends", async () => {
+  await using program = example("hello_callback.ts");
+  assertEquals(await outputOf(program), "Hello World\n");
+});
+
+Deno.test("display_date.ts shows the date once a second", async () => {
+  await using program = example("display_date.ts", "1.5");
+  const lines = (await outputOf(program)).trimEnd().split("\n");
+  assertEquals(lines.length, 2);
+  const [first = NaN, second = NaN] = lines.map((line) => Date.parse(line));
+  assert(second - first >= 999 && second - first < 1500, `${lines}`);
+});
+
+Deno.test({
+  name: "signal_handlers.ts ends in order when it is sent a signal",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      await using program = example("signal_handlers.ts");
+      await program.waitFor(/pid \d+/);
+      program.kill(signal);
+      assertStringIncludes(await outputOf(program), `got signal ${signal}: exit\n`);
+    }
+  },
+});
+
+Deno.test("echo_client_protocol.ts talks to echo_server_protocol.ts", async () => {
+  await using server = example("echo_server_protocol.ts", "0");
+  await using client = example("echo_client_protocol.ts", `${await portOf(server)}`);
+  assertEquals(
+    await outputOf(client),
+    'Data sent: "Hello World!"\nData received: "Hello World!"\nThe server closed the connection\n',
+  );
+  await server.waitFor(
+    /Connection from \{.*\nData received: "Hello World!"\nSend: "Hello World!"\nClose/,
+  );
+});

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { getEventLoop, Handle, newEventLoop, sleep, TimerHandle } from "@asyncio/streams";
+import { TimerQueue } from "../../loop/timer_queue.ts";
 
 Deno.test("callSoon() passes arguments, and calls exactly once", async () => {
   const loop = getEventLoop();
@@ -94,6 +95,11 @@ Deno.test("bad arguments are refused at the call", () => {
   assertThrows(() => loop.callLater(1, null as unknown as () => void), TypeError, "function");
   assertThrows(() => loop.callLater(NaN, callback), RangeError, "NaN");
   assertThrows(() => loop.callLater(Infinity, callback), RangeError, "Infinity");
+  assertThrows(
+    () => loop.addSignalHandler("SIGINT", "x" as unknown as () => void),
+    TypeError,
+    "function",
+  );
   assertThrows(() => loop.callAt("1" as unknown as number, callback), RangeError, "finite");
 });
 
@@ -148,6 +154,42 @@ Deno.test("a timer beyond 2^31 ms does not fire early, and is gone when cancelle
   await sleep(3);
   assertEquals(fired, false);
   handle.cancel(); // The sanitizer would see what is left.
+});
+
+Deno.test("a timer beyond 2^31 ms fires when it is due, over several of Deno's", () => {
+  const { setTimeout, clearTimeout } = globalThis;
+  let time = 0;
+  let armed: { at: number; fire: () => void } | null = null;
+  Object.assign(performance, { now: () => time });
+  Object.assign(globalThis, {
+    setTimeout(fire: () => void, delay: number) {
+      assert(delay < 2 ** 31, `${delay}`);
+      armed = { at: time + delay, fire };
+    },
+    clearTimeout() {
+      armed = null;
+    },
+  });
+  try {
+    const due = 3 * 2 ** 31 + 5;
+    let dueCalls = 0;
+    const timers = new TimerQueue(() => dueCalls++);
+    timers.setRunning(true);
+    const handle = new TimerHandle(due, () => {}, [], getEventLoop(), timers);
+    timers.add(handle);
+    let rounds = 0;
+    for (; dueCalls === 0; rounds++) {
+      const { at, fire } = armed as unknown as { at: number; fire: () => void };
+      time = at;
+      fire();
+    }
+    assertEquals([rounds, time], [4, due]);
+    assertEquals(timers.takeDue(time), [handle]);
+    assertEquals(armed, null);
+  } finally {
+    Object.assign(globalThis, { setTimeout, clearTimeout });
+    Reflect.deleteProperty(performance, "now");
+  }
 });
 
 Deno.test("a cancelled timer lets go of its callback", async () => {

@@ -1,0 +1,78 @@
+/**
+ * Who is compared: servers, each a process of its own.
+ *
+ * @module
+ */
+import { firstOutput, path, type Tools } from "./tools.ts";
+
+/** What a server does with each connection; not each knows each. */
+export type Kind = "bytes" | "lines" | "iteration" | "frames" | "idle";
+
+/** A server that is compared. */
+export type Peer =
+  | "ours"
+  | "Deno.Conn"
+  | "web streams"
+  | "node:net"
+  | "asyncio"
+  | "uvloop"
+  | "Go bufio";
+
+/** The command that starts a server, or `null` if what it needs is missing. */
+function command(peer: Peer, args: string[], tools: Tools): [program: string, ...string[]] | null {
+  const deno = (script: string): [string, ...string[]] => {
+    const flags = ["run", "--quiet", "--no-prompt", "--allow-net=127.0.0.1"];
+    return [Deno.execPath(), ...flags, path(`servers/${script}`), ...args];
+  };
+  switch (peer) {
+    case "ours":
+      return deno("ours.ts");
+    case "Deno.Conn":
+      return deno("deno_conn.ts");
+    case "web streams":
+      return deno("web_streams.ts");
+    case "node:net":
+      return deno("node_net.ts");
+    case "asyncio":
+    case "uvloop":
+      if (tools.python === null || (peer === "uvloop" && !tools.uvloop)) return null;
+      return [tools.python, path("servers/asyncio_server.py"), peer, ...args];
+    case "Go bufio":
+      return tools.go && [tools.go.server, ...args];
+  }
+}
+
+/** A server that runs until it is disposed of. */
+export interface Server extends AsyncDisposable {
+  readonly pid: number;
+  readonly port: number;
+}
+
+/** Starts a server and waits until it listens; `null` if what it needs is missing. */
+export async function serve(
+  peer: Peer,
+  kind: Kind,
+  tools: Tools,
+  ...args: string[]
+): Promise<Server | null> {
+  const found = command(peer, [kind, ...args], tools);
+  if (found === null) return null;
+  const [program, ...rest] = found;
+  const child = new Deno.Command(program, {
+    args: rest,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const port = Number(await firstOutput(child));
+  if (!(port > 0)) throw new Error(`${peer} did not start: ${found.join(" ")}`);
+  return {
+    pid: child.pid,
+    port,
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await child.stdout.cancel();
+      await child.status;
+    },
+  };
+}

@@ -1,0 +1,119 @@
+/**
+ * TLS as a carrier over any carrier.
+ *
+ * @module
+ */
+import type { TLSSocket } from "node:tls";
+import type { Carrier } from "../carrier.ts";
+import type { CarrierDuplex } from "../carrier_duplex.ts";
+import { DuplexCarrier } from "../duplex_carrier.ts";
+import { nextTurn } from "../turn.ts";
+import { failureOf } from "./failures.ts";
+
+/** Three records: the engine encrypts and sends so many bytes at a time. */
+const WRITE_SIZE = 65_536;
+
+/** How a {@linkcode TlsCarrier} is made. */
+export interface TlsCarrierInit {
+  /** The engine, its handshake done. */
+  socket: TLSSocket;
+  /** The stream between the engine and the inner carrier. */
+  duplex: CarrierDuplex;
+  /** What carries the ciphertext. */
+  inner: Carrier;
+  /** How long the goodbye may take, in ms. */
+  shutdownTimeout: number;
+  /** What is known of the connection. */
+  extraInfo: Readonly<Record<string, unknown>>;
+}
+
+/** A connection after its TLS handshake. It reads ciphertext only when cleartext is asked for. */
+export class TlsCarrier extends DuplexCarrier {
+  /** TLS has no half-close that peers understand. */
+  readonly canCloseWrite = false;
+  /** See {@linkcode Carrier.extraInfo}. */
+  readonly extraInfo: Readonly<Record<string, unknown>>;
+  readonly #inner: Carrier;
+  readonly #duplex: CarrierDuplex;
+  readonly #shutdownTimeout: number;
+  #pulling = false;
+
+  /** Makes a carrier. */
+  constructor(init: TlsCarrierInit) {
+    super(init.socket, init.inner);
+    this.extraInfo = init.extraInfo;
+    this.#inner = init.inner;
+    this.#duplex = init.duplex;
+    this.#shutdownTimeout = init.shutdownTimeout;
+    // Only what is asked for comes in at all, so the engine may always flow.
+    init.socket.resume();
+  }
+
+  protected override arrived(): void {}
+
+  protected override fail(error: unknown): void {
+    super.fail(failureOf(error, this.remoteAddr));
+  }
+
+  /** Reports that sending ciphertext failed. */
+  writeFailed(error: unknown): void {
+    this.fail(error);
+  }
+
+  protected override ask(): void {
+    if (this.#pulling) return;
+    this.#pulling = true;
+    this.#duplex.pull().then(this.#onPulled, this.#onPullFailed);
+  }
+
+  readonly #onPulled = (more: boolean): void => {
+    this.#pulling = false;
+    if (!more) this.#innerEnded();
+    else if (this.waiting) this.ask();
+  };
+
+  readonly #onPullFailed = (error: unknown): void => {
+    this.#pulling = false;
+    this.fail(error);
+  };
+
+  async #innerEnded(): Promise<void> {
+    // A goodbye that came before the end is told in this turn.
+    await nextTurn();
+    if (this.ended) return;
+    this.fail(new Deno.errors.UnexpectedEof("the connection was cut: no TLS goodbye came"));
+  }
+
+  override write(data: Uint8Array): Promise<number> {
+    return super.write(data.length > WRITE_SIZE ? data.subarray(0, WRITE_SIZE) : data);
+  }
+
+  override closeWrite(): Promise<void> {
+    return Promise.reject(new Deno.errors.NotSupported("TLS has no half-close"));
+  }
+
+  /**
+   * Sends the TLS goodbye, for the shutdown timeout at most: a peer that does not read can hold it
+   * up. The peer's own goodbye is not waited for: a peer that is busy elsewhere may never send it.
+   */
+  async goodbye(): Promise<void> {
+    if (this.failed) return;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, this.#shutdownTimeout);
+    await Promise.race([this.#sayGoodbye(), late]);
+    clearTimeout(timer);
+  }
+
+  async #sayGoodbye(): Promise<void> {
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
+    this.stream.end(resolve);
+    await ended;
+    await nextTurn();
+    await this.#duplex.written;
+  }
+
+  override close(): void {
+    super.close();
+    this.#inner.close();
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * Certificates for the TLS tests, made by `openssl` when first asked for.
+ *
+ * @module
+ */
+
+/** A certificate and its key, as PEM texts and as the files that hold them. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/** Who is who in the tests. */
+export interface Certificates {
+  /** The authority that both sides trust. */
+  readonly authority: Certificate;
+  /** One that nobody trusts. */
+  readonly foreignAuthority: Certificate;
+  /** For `localhost`, 127.0.0.1 and `::1`. */
+  readonly good: Certificate;
+  /** For `other.example` and `*.wild.example`. */
+  readonly other: Certificate;
+  /** For `localhost`, until 2021. */
+  readonly expired: Certificate;
+  /** For `localhost`, by the foreign authority. */
+  readonly foreign: Certificate;
+  /** For a client called Alice. */
+  readonly client: Certificate;
+  /** For a client called Mallory, by the foreign authority. */
+  readonly foreignClient: Certificate;
+  /** A folder that is removed when the process ends. */
+  readonly folder: string;
+}
+
+let made: Promise<Certificates> | undefined;
+
+/** The certificates, which are made once a process. */
+export function certificates(): Promise<Certificates> {
+  return made ??= make();
+}
+
+async function openssl(folder: string, ...args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command("openssl", {
+    args,
+    cwd: folder,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  if (!success) throw new Error(`openssl ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+}
+
+const KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+
+async function makeAuthority(folder: string, name: string, subject: string): Promise<Certificate> {
+  await openssl(
+    folder,
+    ...["req", "-x509", ...KEY, "-keyout", `${name}.key`, "-out", `${name}.pem`],
+    ...["-subj", `/CN=${subject}`, "-days", "30"],
+    ...["-addext", "basicConstraints=critical,CA:TRUE"],
+  );
+  await Deno.mkdir(`${folder}/${name}.db`);
+  await Deno.writeTextFile(`${folder}/${name}.db/index.txt`, "");
+  await Deno.writeTextFile(
+    `${folder}/${name}.cnf`,
+    `[ca]
+default_ca = this
+[this]
+database = ${name}.db/index.txt
+new_certs_dir = ${name}.db
+certificate = ${name}.pem
+private_key = ${name}.key
+rand_serial = yes
+unique_subject = no
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
+`,
+  );
+  return await load(folder, name);
+}
+
+async function issue(
+  folder: string,
+  authority: string,
+  name: string,
+  subject: string,
+  names: string,
+  years: readonly [from: number, to: number] = [2020, 2049],
+): Promise<Certificate> {
+  await openssl(
+    folder,
+    ...["req", "-new", ...KEY, "-keyout", `${name}.key`, "-out", `${name}.csr`],
+    ...["-subj", `/CN=${subject}`],
+  );
+  await Deno.writeTextFile(
+    `${folder}/${name}.ext`,
+    `basicConstraints=CA:FALSE\nsubjectAltName=${names}\n` +
+      "extendedKeyUsage=serverAuth,clientAuth\n",
+  );
+  await openssl(
+    folder,
+    ...["ca", "-batch", "-notext", "-config", `${authority}.cnf`, "-extfile", `${name}.ext`],
+    ...["-in", `${name}.csr`, "-out", `${name}.pem`],
+    ...["-startdate", `${years[0]}0101000000Z`, "-enddate", `${years[1]}0101000000Z`],
+  );
+  return await load(folder, name);
+}
+
+async function load(folder: string, name: string): Promise<Certificate> {
+  const certFile = `${folder}/${name}.pem`;
+  const keyFile = `${folder}/${name}.key`;
+  const [cert, key] = await Promise.all([
+    Deno.readTextFile(certFile),
+    Deno.readTextFile(keyFile),
+  ]);
+  return { cert, key, certFile, keyFile };
+}
+
+async function make(): Promise<Certificates> {
+  const folder = await Deno.makeTempDir({ prefix: "asyncio-tls-" });
+  addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+  const local = "DNS:localhost,IP:127.0.0.1,IP:::1";
+  const authority = await makeAuthority(folder, "authority", "An authority for tests");
+  const foreignAuthority = await makeAuthority(folder, "foreign", "Nobody knows me");
+  return {
+    folder,
+    authority,
+    foreignAuthority,
+    good: await issue(folder, "authority", "good", "localhost", local),
+    other: await issue(
+      ...[folder, "authority", "other", "other.example"] as const,
+      "DNS:other.example,DNS:*.wild.example",
+    ),
+    expired: await issue(folder, "authority", "expired", "localhost", local, [2020, 2021]),
+    foreign: await issue(folder, "foreign", "mallory", "localhost", local),
+    client: await issue(folder, "authority", "alice", "Alice", "DNS:alice"),
+    foreignClient: await issue(folder, "foreign", "eve", "Mallory", "DNS:mallory"),
+  };
+}

@@ -1,0 +1,117 @@
+import {
+  createDefaultContext,
+  openConnection,
+  startServer,
+  type StreamReader,
+  type StreamWriter,
+} from "@asyncio/streams";
+import { assert, assertEquals } from "@std/assert";
+import { certificates } from "./certificates.ts";
+
+const { folder, authority, good } = await certificates();
+const clientContext = createDefaultContext({ caFile: authority.certFile });
+const serverContext = createDefaultContext({ certFile: good.certFile, keyFile: good.keyFile });
+const size = 16 * 1024 * 1024;
+
+/** CPython's end; it has to end well. */
+class Python {
+  readonly #child: Deno.ChildProcess;
+  readonly #output: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+
+  constructor(...args: string[]) {
+    this.#child = new Deno.Command("python3", {
+      args: [`${import.meta.dirname}/tls_peer.py`, args[0]!, folder, ...args.slice(1)],
+      stdin: "null",
+      stdout: "piped",
+    }).spawn();
+    this.#output = this.#child.stdout.getReader();
+  }
+
+  async #line(): Promise<string> {
+    let line = "";
+    while (!line.endsWith("\n")) {
+      const { value } = await this.#output.read();
+      if (value === undefined) break;
+      line += new TextDecoder().decode(value);
+    }
+    return line.trim();
+  }
+
+  async port(): Promise<number> {
+    return Number(await this.#line());
+  }
+
+  async endsWell(): Promise<void> {
+    assertEquals(await this.#line(), "ok");
+    assertEquals(await this.#line(), "");
+    assert((await this.#child.status).success);
+  }
+}
+
+async function echo(reader: StreamReader, writer: StreamWriter): Promise<void> {
+  for (;;) {
+    const data = await reader.read(65_536);
+    if (data.length === 0) break;
+    writer.write(data);
+    await writer.drain();
+  }
+  writer.close();
+  await writer.waitClosed();
+}
+
+async function checksum(data: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", data)).toHex();
+}
+
+async function sendAndCheck(reader: StreamReader, writer: StreamWriter): Promise<void> {
+  const data = new Uint8Array(size).map((_, i) => (i * 31) >> 7);
+  const send = async () => {
+    for (let at = 0; at < size; at += 100_000) {
+      writer.write(data.subarray(at, at + 100_000));
+      await writer.drain();
+    }
+  };
+  const [back] = await Promise.all([reader.readExactly(size), send()]);
+  assertEquals(await checksum(back), await checksum(data));
+  writer.close();
+  await writer.waitClosed();
+}
+
+Deno.test("16 MiB each way over TLS with CPython's asyncio as the server", async () => {
+  const python = new Python("server");
+  const options = { ssl: clientContext, serverHostname: "localhost" };
+  const [reader, writer] = await openConnection("127.0.0.1", await python.port(), options);
+  await sendAndCheck(reader, writer);
+  await python.endsWell();
+});
+
+Deno.test("16 MiB each way over TLS with CPython's asyncio as the client", async () => {
+  await using server = await startServer(echo, "127.0.0.1", 0, { ssl: serverContext });
+  const { port } = server.sockets[0]!.addr as Deno.NetAddr;
+  await new Python("client", String(port)).endsWell();
+});
+
+Deno.test("startTls() on an opened connection with CPython's asyncio", async () => {
+  const python = new Python("upgrading-server");
+  const [reader, writer] = await openConnection("127.0.0.1", await python.port());
+  writer.write("STARTTLS\n");
+  assertEquals(new TextDecoder().decode(await reader.readLine()), "go ahead\n");
+  await writer.startTls(clientContext, { serverHostname: "localhost" });
+  await sendAndCheck(reader, writer);
+  await python.endsWell();
+});
+
+Deno.test("startTls() on an accepted connection with CPython's asyncio", async () => {
+  await using server = await startServer(
+    async (reader, writer) => {
+      assertEquals(new TextDecoder().decode(await reader.readLine()), "STARTTLS\n");
+      writer.write("go ahead\n");
+      await writer.startTls(serverContext);
+      await echo(reader, writer);
+    },
+    "127.0.0.1",
+    0,
+  );
+  const { port } = server.sockets[0]!.addr as Deno.NetAddr;
+  await new Python("upgrading-client", String(port)).endsWell();
+});

@@ -1,0 +1,108 @@
+"""CPython's asyncio as the other end of TLS tests: python3 tls_peer.py MODE FOLDER [PORT]
+
+FOLDER holds the certificates. A server prints its port; everybody prints "ok" in the end.
+"""
+
+import asyncio
+import hashlib
+import ssl
+import sys
+
+SIZE = 16 * 1024 * 1024
+PIECE = 60_000
+
+mode, folder = sys.argv[1:3]
+
+
+def server_context():
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(f"{folder}/good.pem", f"{folder}/good.key")
+    return context
+
+
+def client_context():
+    return ssl.create_default_context(cafile=f"{folder}/authority.pem")
+
+
+def pieces():
+    for at in range(0, SIZE, PIECE):
+        yield bytes((at + i * 7) & 255 for i in range(256)) * 256
+
+
+def payload():
+    return b"".join(pieces())[:SIZE]
+
+
+async def send_and_check(reader, writer):
+    """Sends SIZE bytes, and checks that they come back."""
+    data = payload()
+
+    async def send():
+        for at in range(0, SIZE, PIECE):
+            writer.write(data[at : at + PIECE])
+            await writer.drain()
+
+    sending = asyncio.create_task(send())
+    back = await reader.readexactly(SIZE)
+    await sending
+    assert hashlib.sha256(back).digest() == hashlib.sha256(data).digest()
+    writer.close()
+    await writer.wait_closed()
+
+
+async def echo(reader, writer):
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+
+
+async def offer_tls(reader, writer):
+    """The server's side of a protocol with STARTTLS."""
+    assert await reader.readline() == b"STARTTLS\n"
+    writer.write(b"go ahead\n")
+    await writer.start_tls(server_context())
+    await echo(reader, writer)
+
+
+async def ask_for_tls(reader, writer):
+    """The client's side of it."""
+    writer.write(b"STARTTLS\n")
+    assert await reader.readline() == b"go ahead\n"
+    await writer.start_tls(client_context(), server_hostname="localhost")
+    await send_and_check(reader, writer)
+
+
+async def serve(handler, context):
+    done = asyncio.get_running_loop().create_future()
+
+    async def once(reader, writer):
+        try:
+            await handler(reader, writer)
+            done.set_result(None)
+        except BaseException as error:
+            done.set_exception(error)
+
+    server = await asyncio.start_server(once, "127.0.0.1", 0, ssl=context)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await done
+    server.close()
+
+
+async def connect(handler, context):
+    hostname = "localhost" if context else None
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", int(sys.argv[3]), ssl=context, server_hostname=hostname
+    )
+    await handler(reader, writer)
+
+
+MODES = {
+    "server": lambda: serve(echo, server_context()),
+    "client": lambda: connect(send_and_check, client_context()),
+    "upgrading-server": lambda: serve(offer_tls, None),
+    "upgrading-client": lambda: connect(ask_for_tls, None),
+}
+asyncio.run(asyncio.wait_for(MODES[mode](), 60))
+print("ok")

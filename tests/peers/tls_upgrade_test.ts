@@ -1,0 +1,325 @@
+import {
+  createDefaultContext,
+  getEventLoop,
+  openConnection,
+  openUnixConnection,
+  Protocol,
+  type Server,
+  SSLError,
+  startServer,
+  startUnixServer,
+  type StreamReader,
+  type StreamWriter,
+  type Transport,
+} from "@asyncio/streams";
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { certificates } from "./certificates.ts";
+
+const { folder, authority, good, other } = await certificates();
+const ssl = createDefaultContext({ caFile: authority.certFile });
+const serverContext = createDefaultContext({ certFile: good.certFile, keyFile: good.keyFile });
+const serverHostname = "localhost";
+const decoder = new TextDecoder();
+
+type Handler = (reader: StreamReader, writer: StreamWriter) => Promise<void>;
+type Streams = [StreamReader, StreamWriter];
+
+/** Joins a server's handler and a client, and waits for both. */
+async function talk(serve: Handler, use: Handler, unix = false): Promise<void> {
+  const handled = Promise.withResolvers<void>();
+  const handle: Handler = async (reader, writer) => {
+    try {
+      await serve(reader, writer);
+      writer.close();
+      await writer.waitClosed().catch(() => {});
+      handled.resolve();
+    } catch (error) {
+      writer.transport.abort();
+      handled.reject(error);
+    }
+  };
+  handled.promise.catch(() => {});
+  const [server, [reader, writer]] = unix ? await overUnix(handle) : await overTcp(handle);
+  try {
+    await Promise.all([use(reader, writer), handled.promise]);
+  } finally {
+    writer.close();
+    await writer.waitClosed().catch(() => {});
+    server.close();
+    await server.waitClosed();
+  }
+  assertEquals(server.connections, 0);
+}
+
+async function overTcp(handle: Handler): Promise<[Server, Streams]> {
+  const server = await startServer(handle, "127.0.0.1", 0);
+  const { port } = server.sockets[0]!.addr as Deno.NetAddr;
+  return [server, await openConnection("127.0.0.1", port)];
+}
+
+async function overUnix(handle: Handler): Promise<[Server, Streams]> {
+  const path = `${folder}/upgrade.sock`;
+  const server = await startUnixServer(handle, path);
+  return [server, await openUnixConnection(path)];
+}
+
+async function readText(reader: StreamReader): Promise<string> {
+  return decoder.decode(await reader.readLine()).trimEnd();
+}
+
+for (const unix of [false, true]) {
+  Deno.test(`startTls() keeps the streams, and the order of what was written (${unix ? "Unix" : "TCP"})`, async () => {
+    await talk(
+      async (reader, writer) => {
+        assertEquals(await readText(reader), "before");
+        writer.write("in the clear\n");
+        const started = writer.startTls(serverContext);
+        writer.write("encrypted\n");
+        await started;
+        assertEquals(await readText(reader), "meanwhile");
+        assertEquals(writer.getExtraInfo("cipher")?.[1], "TLSv1.3");
+      },
+      async (reader, writer) => {
+        assertEquals(writer.getExtraInfo("sslcontext"), null);
+        assertEquals(writer.canWriteEof(), true);
+        writer.write("before\n");
+        assertEquals(await readText(reader), "in the clear");
+        const started = writer.startTls(ssl, { serverHostname });
+        writer.write("meanwhile\n");
+        await started;
+        assertEquals(writer.getExtraInfo("sslcontext"), ssl);
+        assertEquals(writer.canWriteEof(), false);
+        assertEquals(await readText(reader), "encrypted");
+        assertEquals(await readText(reader), "");
+        assert(reader.atEof());
+      },
+      unix,
+    );
+  });
+
+  Deno.test(`TLS from the first byte over ${unix ? "a Unix socket" : "an open connection"}`, async () => {
+    const handle: Handler = async (reader, writer) => {
+      writer.write(await reader.readLine());
+      writer.close();
+      await writer.waitClosed();
+    };
+    const path = `${folder}/tls.sock`;
+    await using server = unix
+      ? await startUnixServer(handle, path, { ssl: serverContext })
+      : await startServer(handle, { sock: Deno.listen({ port: 0 }), ssl: serverContext });
+    const options = { ssl, serverHostname };
+    const [reader, writer] = unix ? await openUnixConnection(path, options) : await openConnection({
+      sock: await Deno.connect({ port: (server.sockets[0]!.addr as Deno.NetAddr).port }),
+      ...options,
+    });
+    writer.write("hello\n");
+    assertEquals(await readText(reader), "hello");
+    assertEquals(await readText(reader), "");
+    await writer.waitClosed();
+  });
+}
+
+Deno.test("a hello that came before startTls() is the engine's first input", async () => {
+  const greeted = Promise.withResolvers<void>();
+  await talk(
+    async (reader, writer) => {
+      await greeted.promise;
+      assertEquals(await readText(reader), "STARTTLS");
+      await writer.startTls(serverContext);
+      writer.write("hello\n");
+    },
+    async (reader, writer) => {
+      writer.write("STARTTLS\n");
+      const started = writer.startTls(ssl, { serverHostname });
+      await writer.drain();
+      setTimeout(() => greeted.resolve(), 50); // The hello has been sent by then, or comes later.
+      await started;
+      assertEquals(await readText(reader), "hello");
+    },
+  );
+});
+
+Deno.test("cleartext that was smuggled in before TLS never comes out as if it had been encrypted", async () => {
+  await talk(
+    async (reader, writer) => {
+      assertEquals(await readText(reader), "STARTTLS");
+      const error = await assertRejects(() => writer.startTls(serverContext), SSLError);
+      assertEquals(error.reason, "NOT_TLS");
+      assertEquals(await assertRejects(() => reader.readLine()), error);
+      assertEquals(await assertRejects(() => writer.waitClosed()), error);
+    },
+    async (reader, writer) => {
+      writer.write("STARTTLS\nDELETE everything\n");
+      await reader.read().catch((error) => assertInstanceOf(error, Deno.errors.ConnectionReset));
+    },
+  );
+  // The same from the server's side.
+  await talk(
+    async (reader, writer) => {
+      writer.write("go ahead\n250 all is well\n");
+      await reader.read().catch((error) => assertInstanceOf(error, Deno.errors.ConnectionReset));
+    },
+    async (reader, writer) => {
+      assertEquals(await readText(reader), "go ahead");
+      const error = await assertRejects(() => writer.startTls(ssl, { serverHostname }), SSLError);
+      assertEquals(error.reason, "NOT_TLS");
+      assertEquals(await assertRejects(() => reader.readLine()), error);
+    },
+  );
+});
+
+Deno.test("startTls() is refused while a read waits, after the end, and twice at once", async () => {
+  await talk(
+    async (reader, writer) => {
+      await writer.startTls(serverContext);
+      assertEquals(await readText(reader), "done");
+    },
+    async (reader, writer) => {
+      const controller = new AbortController();
+      const reading = reader.readLine({ signal: controller.signal });
+      await assertRejects(() => writer.startTls(ssl, { serverHostname }), Error, "a read waits");
+      controller.abort();
+      await assertRejects(() => reading, DOMException);
+      // The aborted read has left the carrier's read under way: TLS takes it over.
+      const started = writer.startTls(ssl, { serverHostname });
+      await assertRejects(() => writer.startTls(ssl, { serverHostname }), Error, "about to begin");
+      await started;
+      writer.write("done\n");
+      writer.close();
+      await assertRejects(() => writer.startTls(ssl, { serverHostname }), Error, "closed or lost");
+    },
+  );
+});
+
+Deno.test("bad arguments of startTls() leave the connection as it was", async () => {
+  await talk(
+    async (reader, writer) => {
+      await assertRejects(() => writer.startTls(true), TypeError);
+      await assertRejects(() => writer.startTls({}), RangeError, "certificate");
+      const options = { serverHostname };
+      await assertRejects(() => writer.startTls(serverContext, options), RangeError, "for clients");
+      assertEquals(await readText(reader), "still here");
+    },
+    async (_reader, writer) => {
+      await assertRejects(() => writer.startTls(ssl), RangeError, "serverHostname is needed");
+      await assertRejects(() => writer.startTls(ssl, { serverHostname: "" }), RangeError);
+      await assertRejects(() => writer.startTls(null as unknown as true), TypeError);
+      const bad = { serverHostname, sslHandshakeTimeout: 0 };
+      await assertRejects(() => writer.startTls(ssl, bad), RangeError, "sslHandshakeTimeout");
+      writer.write("still here\n");
+    },
+  );
+});
+
+Deno.test("a server for another host is refused, and the connection is lost", async () => {
+  const { cert, key } = other;
+  await talk(
+    async (_reader, writer) => {
+      const error = await assertRejects(() => writer.startTls({ cert, key }), SSLError);
+      assertEquals(error.reason, "UNEXPECTED_EOF");
+    },
+    async (reader, writer) => {
+      const error = await assertRejects(() => writer.startTls(ssl, { serverHostname }), SSLError);
+      assertEquals(error.reason, "WRONG_HOST");
+      assertEquals(await assertRejects(() => reader.readLine()), error);
+    },
+  );
+});
+
+Deno.test("a peer that answers startTls() with silence, or leaves, is an error", async () => {
+  await talk(
+    async (reader) => void await reader.read().catch(() => {}),
+    async (_reader, writer) => {
+      const options = { serverHostname, sslHandshakeTimeout: 50 };
+      const error = await assertRejects(() => writer.startTls(ssl, options), SSLError);
+      assertEquals(error.reason, "HANDSHAKE_TIMEOUT");
+    },
+  );
+  await talk(
+    async (reader) => void await reader.readExactly(1),
+    async (_reader, writer) => {
+      const error = await assertRejects(() => writer.startTls(ssl, { serverHostname }));
+      if (!(error instanceof Deno.errors.ConnectionReset)) {
+        assertEquals((error as SSLError).reason, "UNEXPECTED_EOF");
+      }
+    },
+  );
+});
+
+Deno.test("abort() ends a handshake", async () => {
+  await talk(
+    async (reader) => void await reader.read().catch(() => {}),
+    async (_reader, writer) => {
+      const started = writer.startTls(ssl, { serverHostname });
+      setTimeout(() => writer.transport.abort(), 20);
+      await assertRejects(() => started, Deno.errors.ConnectionAborted);
+      await writer.waitClosed();
+    },
+  );
+});
+
+/** Collects what comes. */
+class Collector extends Protocol {
+  text = "";
+  made = 0;
+  readonly lost = Promise.withResolvers<Error | null>();
+  wanted: { text: string; resolve: () => void } | null = null;
+
+  override connectionMade(_transport: Transport): void {
+    this.made++;
+  }
+
+  override dataReceived(data: Uint8Array): void {
+    this.text += decoder.decode(data);
+    if (this.wanted && this.text.includes(this.wanted.text)) this.wanted.resolve();
+  }
+
+  override connectionLost(error: Error | null): void {
+    this.lost.resolve(error);
+  }
+
+  has(text: string): Promise<void> {
+    if (this.text.includes(text)) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.wanted = { text, resolve };
+    return promise;
+  }
+}
+
+Deno.test("loop.startTls() hands the cleartext to a protocol, on both sides", async () => {
+  const loop = getEventLoop();
+  const accepted = Promise.withResolvers<[Transport, Collector]>();
+  class Accepted extends Collector {
+    override connectionMade(transport: Transport) {
+      accepted.resolve([transport, this]);
+    }
+  }
+  await using server = await loop.createServer(() => new Accepted(), "127.0.0.1", 0);
+  const { port } = server.sockets[0]!.addr as Deno.NetAddr;
+  const [transport, clear] = await loop.createConnection(() => new Collector(), "127.0.0.1", port);
+  transport.write("STARTTLS");
+  const [serverTransport, serverClear] = await accepted.promise;
+  await serverClear.has("STARTTLS");
+  const [atServer, atClient] = [new Collector(), new Collector()];
+  const options = { serverHostname };
+  const [upgraded, upgradedServer] = await Promise.all([
+    loop.startTls(transport, atClient, ssl, options),
+    loop.startTls(serverTransport, atServer, serverContext, { serverSide: true }),
+  ]);
+  assertEquals(upgraded.getProtocol(), atClient);
+  upgraded.write("question");
+  await atServer.has("question");
+  upgradedServer.write("answer");
+  await atClient.has("answer");
+  assertEquals(upgraded.getExtraInfo("peercert")?.subject, { CN: "localhost" });
+  upgraded.close();
+  assertEquals(await atClient.lost.promise, null);
+  assertEquals(await atServer.lost.promise, null);
+  assertEquals([clear.text, serverClear.text, atClient.made], ["", "STARTTLS", 0]);
+});
+
+Deno.test("loop.startTls() refuses transports that are not a connection's", async () => {
+  const loop = getEventLoop();
+  const nothing = {} as unknown as Transport;
+  await assertRejects(() => loop.startTls(nothing, new Protocol(), ssl), TypeError);
+});

@@ -1,0 +1,212 @@
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import {
+  openConnection,
+  startServer,
+  type StartServerOptions,
+  type StreamReader,
+  type StreamWriter,
+} from "@asyncio/streams";
+import { text, turns } from "../support.ts";
+import { connect, portOf, serve, soon } from "./support.ts";
+
+async function echo(reader: StreamReader, writer: StreamWriter): Promise<void> {
+  await using _ = writer;
+  for await (const line of reader) {
+    writer.write(line);
+    await writer.drain();
+  }
+}
+
+async function talk(host: string, port: number): Promise<string> {
+  const [reader, writer] = await openConnection(host, port);
+  await using _ = writer;
+  writer.write("hello\n");
+  return text(await soon(reader.readLine()));
+}
+
+const addressesOf = (server: { sockets: readonly Deno.Listener[] }) =>
+  server.sockets.map(({ addr }) => (addr as Deno.NetAddr).hostname).sort();
+
+Deno.test("startServer() listens on a host, a list of hosts, or every interface", async () => {
+  const cases: [string | string[] | null | undefined, string[], string[]][] = [
+    ["127.0.0.1", ["127.0.0.1"], ["127.0.0.1"]],
+    ["::1", ["::1"], ["::1"]],
+    ["[::1]", ["::1"], ["::1"]],
+    [["127.0.0.1", "::1", "127.0.0.1"], ["127.0.0.1", "::1"], ["127.0.0.1"]],
+    [null, ["::"], ["127.0.0.1", "::1"]],
+    ["", ["::"], ["127.0.0.1", "::1"]],
+    [undefined, ["::"], ["127.0.0.1", "::1"]],
+  ];
+  for (const [host, addresses, reachable] of cases) {
+    await using server = await startServer(echo, host, 0);
+    assertEquals(addressesOf(server), addresses);
+    assert(portOf(server) > 0);
+    for (const peer of reachable) assertEquals(await talk(peer, portOf(server)), "hello\n");
+  }
+});
+
+Deno.test("startServer() takes a name, and minds the family", async () => {
+  await using byName = await startServer(echo, "localhost", 0);
+  for (const { addr } of byName.sockets) {
+    const { hostname, port } = addr as Deno.NetAddr;
+    assertEquals(await talk(hostname, port), "hello\n");
+  }
+  await using four = await startServer(echo, "localhost", 0, { family: 4 });
+  assertEquals(addressesOf(four), ["127.0.0.1"]);
+  await using everyFour = await startServer(echo, null, 0, { family: 4 });
+  assertEquals(addressesOf(everyFour), ["0.0.0.0"]);
+  await using everySix = await startServer(echo, null, 0, { family: 6 });
+  assertEquals(addressesOf(everySix), ["::"]);
+  await assertRejects(() => startServer(echo, "127.0.0.1", 0, { family: 6 }), Error, "not an IPv6");
+});
+
+Deno.test("startServer() listens once on an address that two hosts have in common", async () => {
+  using free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = free.addr;
+  free.close();
+  await using server = await startServer(echo, ["localhost", "127.0.0.1"], port, { family: 4 });
+  assertEquals(addressesOf(server), ["127.0.0.1"]);
+});
+
+Deno.test("startServer() takes every option that Deno can do", async () => {
+  const options: StartServerOptions = {
+    backlog: 5,
+    keepAlive: true,
+    reuseAddress: true,
+    reusePort: false,
+    limit: 100,
+    signal: new AbortController().signal,
+    maxConnections: 10,
+  };
+  await using server = await serve(echo, options);
+  assertEquals(await talk("127.0.0.1", portOf(server)), "hello\n");
+});
+
+Deno.test("startServer() says what Deno can't do, before Deno is asked", async () => {
+  await assertRejects(
+    () => serve(echo, { reusePort: true }),
+    Deno.errors.NotSupported,
+    "--unstable-net",
+  );
+  await assertRejects(() => serve(echo, { reuseAddress: false }), Deno.errors.NotSupported);
+});
+
+Deno.test("startServer() takes a listener that is open already, and closes it", async () => {
+  const sock = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = sock.addr;
+  {
+    await using server = await startServer(echo, { sock, limit: 100, keepAlive: true });
+    assertStrictEquals(server.sockets[0] as unknown, sock);
+    assertEquals(await talk("127.0.0.1", port), "hello\n");
+  }
+  await assertRejects(() => openConnection("127.0.0.1", port), Deno.errors.ConnectionRefused);
+});
+
+Deno.test("startServer() with startServing false keeps peers waiting until startServing()", async () => {
+  let handled = 0;
+  await using server = await serve(async (reader, writer) => {
+    handled++;
+    await echo(reader, writer);
+  }, { startServing: false });
+  assert(!server.isServing());
+  const [reader, writer] = await connect(server);
+  await using _ = writer;
+  writer.write("hello\n");
+  await writer.drain();
+  await turns(5);
+  assertEquals(handled, 0);
+  await server.startServing();
+  assertEquals(text(await soon(reader.readLine())), "hello\n");
+});
+
+Deno.test("startServer() with maxConnections keeps further peers waiting", async () => {
+  await using server = await serve(echo, { maxConnections: 2 });
+  const first = await Promise.all([connect(server), connect(server)]);
+  for (const [reader, writer] of first) {
+    writer.write("in\n");
+    assertEquals(text(await soon(reader.readLine())), "in\n");
+  }
+  const [reader, writer] = await connect(server);
+  writer.write("waiting\n");
+  const line = reader.readLine();
+  await turns(5);
+  assertEquals(server.connections, 2);
+  first[0]![1].close();
+  assertEquals(text(await soon(line)), "waiting\n");
+  assertEquals(server.connections, 2);
+  for (const one of [first[0]![1], first[1]![1], writer]) await one[Symbol.asyncDispose]();
+});
+
+Deno.test("startServer() refuses bad input at the call", async () => {
+  const options = (one: unknown) => [echo, "127.0.0.1", 0, one];
+  const wrong: [unknown[], typeof TypeError | typeof RangeError][] = [
+    [[], TypeError],
+    [["echo", "127.0.0.1", 0], TypeError],
+    [[echo, 5, 0], TypeError],
+    [[echo, [], 0], RangeError],
+    [[echo, ["127.0.0.1", ""], 0], RangeError],
+    [[echo, ["127.0.0.1", 5], 0], TypeError],
+    [[echo, "127.0.0.1", -1], RangeError],
+    [[echo, "127.0.0.1", 65_536], RangeError],
+    [[echo, "127.0.0.1", "80"], TypeError],
+    [[echo, "127.0.0.1", null], TypeError],
+    [options({ limit: -1 }), RangeError],
+    [options({ family: 7 }), RangeError],
+    [options({ backlog: 0 }), RangeError],
+    [options({ backlog: "9" }), TypeError],
+    [options({ backlog: NaN }), TypeError],
+    [options({ keepAlive: 1 }), TypeError],
+    [options({ startServing: "no" }), TypeError],
+    [options({ maxConnections: 0 }), RangeError],
+    [options({ maxConnections: "9" }), TypeError],
+    [options({ reusePort: "yes" }), TypeError],
+    [options({ reuseAddress: 0 }), TypeError],
+    [options({ signal: "soon" }), TypeError],
+    [[echo, {}], TypeError],
+    [[echo, { sock: 5 }], TypeError],
+  ];
+  for (const [args, kind] of wrong) {
+    const call = startServer as (...args: unknown[]) => Promise<unknown>;
+    await assertRejects(() => call(...args), kind, "", JSON.stringify(args));
+  }
+});
+
+Deno.test("startServer() says which port is taken, and closes what it had opened", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = taken.addr;
+  await assertRejects(
+    () => startServer(echo, "127.0.0.1", port),
+    Deno.errors.AddrInUse,
+    `cannot listen on 127.0.0.1:${port}`,
+  );
+  // The first host of the list could be listened on; the sanitizer says if it still is.
+  await assertRejects(() => startServer(echo, ["::1", "127.0.0.1"], port), Deno.errors.AddrInUse);
+  using again = Deno.listen({ hostname: "::1", port });
+  assertEquals(again.addr.port, port);
+});
+
+Deno.test("startServer() says that a host is unknown, or not of this machine", async () => {
+  await assertRejects(
+    () => startServer(echo, "no.such.host.invalid", 0),
+    Deno.errors.NotFound,
+    "cannot listen on no.such.host.invalid:0",
+  );
+  // An address for documentation, which no machine has.
+  await assertRejects(
+    () => startServer(echo, "192.0.2.1", 0),
+    Deno.errors.AddrNotAvailable,
+    "cannot listen on 192.0.2.1:0",
+  );
+});
+
+Deno.test("startServer() ends by its signal, and leaves nothing open", async () => {
+  const reason = new Error("enough");
+  const early = { signal: AbortSignal.abort(reason) };
+  assertStrictEquals(await assertRejects(() => serve(echo, early)), reason);
+  const controller = new AbortController();
+  const { signal } = controller;
+  // By addresses: a look-up can be left, but not ended, and the sanitizer would see it.
+  const starting = startServer(echo, ["127.0.0.1", "::1"], 0, { signal });
+  controller.abort(reason);
+  assertStrictEquals(await assertRejects(() => starting), reason);
+});

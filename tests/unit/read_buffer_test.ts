@@ -1,0 +1,169 @@
+import { assert, assertEquals } from "@std/assert";
+import { concat, equals } from "@std/bytes";
+import fc from "fast-check";
+import { ReadBuffer } from "../../net/read_buffer.ts";
+import { bytes, pattern, text } from "../support.ts";
+
+/** What a read buffer is: a list of bytes. Each step is done to both. */
+class Model {
+  content = new Uint8Array(0);
+  counter = 0;
+  readonly taken: { result: Uint8Array; expected: Uint8Array }[] = [];
+
+  /** Bytes that were never there before, nearly. */
+  fresh(n: number): Uint8Array {
+    return Uint8Array.from({ length: n }, () => this.counter++ % 251);
+  }
+}
+
+type Step = { op: string; n: number };
+
+const steps = fc.array(
+  fc.record({
+    op: fc.constantFrom("append", "prepend", "read", "bulk", "appendWhileLent", "take", "skip"),
+    n: fc.oneof(fc.nat(40), fc.nat(3_000), fc.constantFrom(0, 256, 4_096, 65_536, 150_000)),
+  }),
+  { maxLength: 40 },
+);
+
+function step(buffer: ReadBuffer, model: Model, { op, n }: Step): void {
+  switch (op) {
+    case "append": {
+      const data = model.fresh(n);
+      buffer.append(data);
+      model.content = concat([model.content, data]);
+      data.fill(255); // The caller's own again.
+      break;
+    }
+    case "prepend": {
+      const data = model.fresh(Math.min(n, 5_000));
+      buffer.prepend(data);
+      model.content = concat([data, model.content]);
+      break;
+    }
+    case "read":
+    case "bulk":
+    case "appendWhileLent": {
+      const space = buffer.space(op === "bulk" ? Infinity : 65_536);
+      assert(space.length > 0);
+      if (op === "appendWhileLent") step(buffer, model, { op: "append", n: n % 1_000 });
+      const data = model.fresh(Math.min(n, space.length));
+      space.set(data);
+      buffer.filled(data.length);
+      model.content = concat([model.content, data]);
+      break;
+    }
+    case "take": {
+      const count = Math.min(n, model.content.length);
+      model.taken.push({
+        result: buffer.take(count),
+        expected: model.content.subarray(0, count),
+      });
+      model.content = model.content.subarray(count);
+      break;
+    }
+    case "skip": {
+      const count = Math.min(n, model.content.length);
+      buffer.skip(count);
+      model.content = model.content.subarray(count);
+    }
+  }
+}
+
+Deno.test("ReadBuffer is a queue of bytes, and never changes what it gave out", () => {
+  fc.assert(
+    fc.property(steps, (list) => {
+      const buffer = new ReadBuffer();
+      const model = new Model();
+      for (const one of list) {
+        step(buffer, model, one);
+        assertEquals(buffer.length, model.content.length);
+      }
+      assert(equals(buffer.take(buffer.length), model.content));
+      // At the very end: later reads have had every chance to overwrite them.
+      for (const { result, expected } of model.taken) {
+        assert(equals(result, expected));
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+/** The match that ends first, and of those that end there the longest: looked for at every end. */
+function naiveFind(data: string, separators: readonly string[], from: number) {
+  for (let end = 0; end <= data.length; end++) {
+    const ending = separators
+      .filter((one) => end - one.length >= from && data.slice(0, end).endsWith(one))
+      .sort((a, b) => b.length - a.length);
+    if (ending[0] !== undefined) return { start: end - ending[0].length, end };
+  }
+  return null;
+}
+
+Deno.test("ReadBuffer.find() agrees with a search at every place", () => {
+  const letters = fc.string({ unit: fc.constantFrom("a", "b"), maxLength: 30 });
+  const separator = fc.string({ unit: fc.constantFrom("a", "b"), minLength: 1, maxLength: 5 });
+  fc.assert(
+    fc.property(
+      letters,
+      letters,
+      fc.array(separator, { minLength: 1, maxLength: 4 }),
+      fc.nat(10),
+      (skipped, data, separators, from) => {
+        const buffer = new ReadBuffer();
+        buffer.append(bytes(skipped + data));
+        buffer.skip(skipped.length); // So that matches lie at every alignment.
+        const start = Math.min(from, data.length);
+        const found = buffer.find(separators.map(bytes), start);
+        assertEquals(found, naiveFind(data, separators, start));
+        const at = data.indexOf("a", start);
+        assertEquals(buffer.indexOfByte(97, start), at);
+      },
+    ),
+    { numRuns: 3_000 },
+  );
+});
+
+Deno.test("ReadBuffer.find() backs up inside a match", () => {
+  const buffer = new ReadBuffer();
+  buffer.append(bytes("aaab"));
+  assertEquals(buffer.find([bytes("aab")], 0), { start: 1, end: 4 });
+});
+
+Deno.test("ReadBuffer.space() starts small and grows with what comes", () => {
+  const buffer = new ReadBuffer();
+  assert(buffer.space(65_536).length <= 4_096);
+  buffer.filled(0);
+  for (let i = 0; i < 10; i++) {
+    const { length } = buffer.space(Infinity);
+    buffer.filled(length);
+    buffer.skip(length);
+  }
+  assert(buffer.space(Infinity).length >= 131_072);
+  buffer.filled(1);
+  buffer.skip(1);
+  for (let i = 0; i < 20; i++) {
+    buffer.space(65_536);
+    buffer.filled(1);
+    buffer.skip(1);
+  }
+  assert(buffer.space(65_536).length <= 4_096, "it shrinks when reads are small again");
+});
+
+Deno.test("ReadBuffer.take() lets a small result keep no more than 64 KiB alive", () => {
+  const buffer = new ReadBuffer();
+  buffer.append(pattern(1_000_000));
+  assert(buffer.take(10).buffer.byteLength <= 65_536);
+  const small = new ReadBuffer();
+  small.append(bytes("one\ntwo\n"));
+  const [one, two] = [small.take(4), small.take(4)];
+  assertEquals([text(one), text(two)], ["one\n", "two\n"]);
+});
+
+Deno.test("ReadBuffer.lentBytes() gives what came to somebody else", () => {
+  const buffer = new ReadBuffer();
+  buffer.append(bytes("mine"));
+  buffer.space(100).set(bytes("theirs"));
+  assertEquals(text(buffer.lentBytes(6)), "theirs");
+  assertEquals(text(buffer.take(buffer.length)), "mine");
+});

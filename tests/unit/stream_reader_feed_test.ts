@@ -1,0 +1,182 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { StreamReader } from "../../net/stream_reader.ts";
+import { StreamReaderProtocol } from "../../net/stream_reader_protocol.ts";
+import type { ReadTransport } from "../../net/transports.ts";
+import { bytes, memoryProtocol, memoryStreams, settled, text } from "../support.ts";
+
+/** A transport of somebody else's that pushes: it notes when it is paused and resumed. */
+class ForeignTransport implements ReadTransport {
+  readonly calls: string[] = [];
+  pauseReading = () => void this.calls.push("pause");
+  resumeReading = () => void this.calls.push("resume");
+  isReading = () => true;
+  isClosing = () => false;
+  close = () => {};
+  getExtraInfo = (_name: string, defaultValue: unknown = null) => defaultValue as null;
+  getProtocol = () => ({});
+  setProtocol = () => {};
+}
+
+Deno.test("feedData() copies, and refuses what is no bytes and what comes after EOF", async () => {
+  const reader = new StreamReader();
+  const data = bytes("mine");
+  reader.feedData(data);
+  data.fill(0);
+  assertThrows(() => reader.feedData("text" as unknown as Uint8Array), TypeError);
+  reader.feedEof();
+  assertThrows(() => reader.feedData(data), Error, "after feedEof");
+  assertEquals(text(await reader.read()), "mine");
+});
+
+Deno.test("a foreign transport is paused above twice the limit and resumed at the limit", async () => {
+  const reader = new StreamReader({ limit: 10 });
+  const transport = new ForeignTransport();
+  reader.setTransport(transport);
+  reader.feedData(new Uint8Array(20));
+  assertEquals(transport.calls, []);
+  reader.feedData(new Uint8Array(1));
+  reader.feedData(new Uint8Array(5));
+  assertEquals(transport.calls, ["pause"]);
+  await reader.readExactly(15);
+  assertEquals(transport.calls, ["pause"]);
+  await reader.readExactly(1);
+  assertEquals(transport.calls, ["pause", "resume"]);
+});
+
+Deno.test("a foreign transport is resumed by a read that needs more than is buffered", async () => {
+  const reader = new StreamReader({ limit: 10 });
+  const transport = new ForeignTransport();
+  reader.setTransport(transport);
+  reader.feedData(new Uint8Array(30));
+  const read = reader.readExactly(40);
+  assertEquals(transport.calls, ["pause", "resume"]);
+  reader.feedData(new Uint8Array(10));
+  assertEquals((await read).length, 40);
+});
+
+Deno.test("a foreign transport that is paused while a read waits is resumed for it", async () => {
+  const reader = new StreamReader({ limit: 10 });
+  const transport = new ForeignTransport();
+  reader.setTransport(transport);
+  const read = reader.readExactly(40);
+  reader.feedData(new Uint8Array(30));
+  assertEquals(transport.calls, ["pause"]);
+  assert(!await settled(read));
+  assertEquals(transport.calls, ["pause", "resume"]);
+  reader.feedData(new Uint8Array(10));
+  assertEquals((await read).length, 40);
+});
+
+Deno.test("a foreign transport is resumed when an overlong line is dropped", async () => {
+  const reader = new StreamReader({ limit: 10 });
+  const transport = new ForeignTransport();
+  reader.setTransport(transport);
+  reader.feedData(new Uint8Array(30));
+  await assertRejects(() => reader.readLine(), RangeError);
+  assertEquals(transport.calls, ["pause", "resume"]);
+});
+
+Deno.test("setTransport() refuses a second transport", () => {
+  const reader = new StreamReader();
+  reader.setTransport(new ForeignTransport());
+  assertThrows(() => reader.setTransport(new ForeignTransport()), Error, "already");
+  const { reader: own, transport } = memoryStreams();
+  assertThrows(() => own.setTransport(transport), Error, "already");
+});
+
+Deno.test("StreamReaderProtocol feeds its reader, and ends it with the connection", async () => {
+  const reader = new StreamReader();
+  const protocol = new StreamReaderProtocol(reader);
+  protocol.dataReceived(bytes("line\nhalf"));
+  assertEquals(text(await reader.readLine()), "line\n");
+  assertEquals(protocol.eofReceived(), false);
+  assertEquals(text(await reader.readLine()), "half");
+
+  const lost = new StreamReader();
+  const waiting = lost.readLine();
+  new StreamReaderProtocol(lost).connectionLost(new Deno.errors.ConnectionReset("reset"));
+  await assertRejects(() => waiting, Deno.errors.ConnectionReset, "reset");
+  const closed = new StreamReader();
+  new StreamReaderProtocol(closed).connectionLost(null);
+  assert(closed.atEof());
+});
+
+Deno.test("StreamReaderProtocol without a loop leaves its callback's error to the runtime", async () => {
+  const error = new Error("broken handler");
+  const uncaught = Promise.withResolvers<unknown>();
+  const listener = (event: ErrorEvent) => {
+    event.preventDefault();
+    uncaught.resolve(event.error);
+  };
+  addEventListener("error", listener);
+  const protocol = new StreamReaderProtocol(new StreamReader(), () => Promise.reject(error));
+  const { carrier } = memoryProtocol(protocol);
+  assert(await uncaught.promise === error);
+  removeEventListener("error", listener);
+  await settled(Promise.resolve());
+  assert(carrier.closed);
+});
+
+Deno.test("[Symbol.asyncIterator]() gives the lines, the last one without a newline", async () => {
+  const { carrier, reader } = memoryStreams();
+  carrier.send("one\ntw");
+  carrier.send("o\n\nthree");
+  carrier.end();
+  const lines: string[] = [];
+  for await (const line of reader) lines.push(text(line));
+  assertEquals(lines, ["one\n", "two\n", "\n", "three"]);
+});
+
+Deno.test("[Symbol.asyncIterator]() can be left and gone on with", async () => {
+  const reader = new StreamReader();
+  reader.feedData(bytes("one\ntwo\nthree\n"));
+  for await (const line of reader) {
+    assertEquals(text(line), "one\n");
+    break;
+  }
+  assertEquals(text(await reader.readLine()), "two\n");
+  const iterator = reader[Symbol.asyncIterator]();
+  assert(iterator[Symbol.asyncIterator]() === iterator);
+});
+
+Deno.test("readable gives the bytes up to EOF", async () => {
+  const { carrier, reader } = memoryStreams();
+  assert(reader.readable === reader.readable);
+  carrier.send("web ");
+  carrier.send("streams");
+  carrier.end();
+  assertEquals(await new Response(reader.readable).text(), "web streams");
+});
+
+Deno.test("readable reads nothing before it is asked to", async () => {
+  const { carrier, reader } = memoryStreams();
+  carrier.send("x");
+  void reader.readable;
+  await settled(Promise.resolve());
+  assertEquals(carrier.reads, 0);
+  assertEquals(text(await reader.read(1)), "x");
+});
+
+Deno.test("readable that is cancelled ends its wait and loses no byte", async () => {
+  const { carrier, reader } = memoryStreams();
+  const stream = reader.readable.getReader();
+  carrier.send("first");
+  assertEquals(text((await stream.read()).value!), "first");
+  const waiting = stream.read();
+  assert(!await settled(waiting));
+  await stream.cancel("enough");
+  assertEquals((await waiting).done, true);
+  const next = reader.readLine();
+  carrier.send("second\n");
+  assertEquals(text(await next), "second\n");
+});
+
+Deno.test("readable fails with what ended the connection", async () => {
+  const { carrier, reader } = memoryStreams();
+  carrier.failReads(new Deno.errors.ConnectionReset("reset"));
+  await assertRejects(
+    () => new Response(reader.readable).arrayBuffer(),
+    Deno.errors.ConnectionReset,
+    "reset",
+  );
+});

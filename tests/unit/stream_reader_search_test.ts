@@ -1,0 +1,157 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { IncompleteReadError, LimitOverrunError } from "../../net/errors.ts";
+import { type Separator, StreamReader } from "../../net/stream_reader.ts";
+import { bytes, settled, text } from "../support.ts";
+
+function fed(limit: number, ...pieces: string[]): StreamReader {
+  const reader = new StreamReader({ limit });
+  for (const piece of pieces) reader.feedData(bytes(piece));
+  return reader;
+}
+
+Deno.test("readLine() returns a line with its newline, and what is left at EOF", async () => {
+  const reader = fed(100, "one\n\ntw", "o\r\nthree");
+  reader.feedEof();
+  const lines = [];
+  for (let i = 0; i < 5; i++) lines.push(text(await reader.readLine()));
+  assertEquals(lines, ["one\n", "\n", "two\r\n", "three", ""]);
+});
+
+Deno.test("readLine() takes a line of exactly the limit", async () => {
+  const reader = fed(5, "12345\nrest");
+  assertEquals(text(await reader.readLine()), "12345\n");
+});
+
+Deno.test("readLine() drops a line over the limit, when its end has come", async () => {
+  const reader = fed(5, "123456\nnext\n");
+  await assertRejects(() => reader.readLine(), RangeError, "limit of 5");
+  assertEquals(text(await reader.readLine()), "next\n");
+});
+
+Deno.test("readLine() drops all that has come of a line over the limit; its rest is a line", async () => {
+  const reader = fed(5, "123456");
+  await assertRejects(() => reader.readLine(), RangeError, "limit of 5");
+  reader.feedData(bytes("78\nnext\n"));
+  assertEquals(text(await reader.readLine()), "78\n");
+  assertEquals(text(await reader.readLine()), "next\n");
+});
+
+Deno.test("readLine() minds the limit at EOF and while it waits", async () => {
+  const ended = fed(5, "123456");
+  ended.feedEof();
+  await assertRejects(() => ended.readLine(), RangeError, "limit of 5");
+  assertEquals(await ended.readLine(), new Uint8Array(0));
+  const waiting = fed(5, "1234");
+  const line = waiting.readLine();
+  assert(!await settled(line));
+  waiting.feedData(bytes("56"));
+  await assertRejects(() => line, RangeError, "limit of 5");
+});
+
+Deno.test("readUntil() finds separators of any length, split over feeds", async () => {
+  for (const separator of ["\n", "--", "\r\n\r\n", "aab", "a".repeat(50)]) {
+    for (let cut = 1; cut < separator.length + 3; cut++) {
+      const reader = new StreamReader();
+      const data = `xa${separator}`;
+      reader.feedData(bytes(data.slice(0, cut)));
+      const read = reader.readUntil(separator);
+      await settled(read);
+      for (const byte of data.slice(cut)) {
+        reader.feedData(bytes(byte));
+        await Promise.resolve();
+      }
+      reader.feedData(bytes("tail"));
+      const at = data.indexOf(separator) + separator.length;
+      assertEquals(text(await read), data.slice(0, at));
+    }
+  }
+});
+
+Deno.test("readUntil() backs up inside a match", async () => {
+  const reader = fed(100, "aa");
+  const read = reader.readUntil("aab");
+  await settled(read);
+  reader.feedData(bytes("ab."));
+  assertEquals(text(await read), "aaab");
+});
+
+Deno.test("readUntil() takes the separator that ends first, and the longest that ends there", async () => {
+  const both = fed(100, "one\r\ntwo\n");
+  assertEquals(text(await both.readUntil(["\n", "\r\n"])), "one\r\n");
+  const overlapping = fed(100, "xabcd");
+  assertEquals(text(await overlapping.readUntil([bytes("abcd"), "bc"])), "xabc");
+  // Of "abc" and "bc", which end together, the longer decides what counts for the limit.
+  const limited = fed(1, "xabc");
+  assertEquals(text(await limited.readUntil(["bc", "abc"])), "xabc");
+});
+
+Deno.test("readUntil() leaves the buffer as it was over the limit, and says how far it looked", async () => {
+  const found = fed(5, "123456--rest");
+  const error = await assertRejects(() => found.readUntil("--"), LimitOverrunError);
+  assert(error instanceof RangeError);
+  assertEquals(error.consumed, 6);
+  assertEquals(text(await found.readExactly(12)), "123456--rest");
+  assertEquals(text(await fed(5, "12345--").readUntil("--")), "12345--");
+
+  // Not found: what can't belong to the separator is over the limit.
+  const missing = fed(5, "1234567");
+  const overrun = await assertRejects(() => missing.readUntil("--"), LimitOverrunError);
+  assertEquals(overrun.consumed, 6);
+  missing.feedEof();
+  await assertRejects(() => missing.readUntil("--"), LimitOverrunError);
+  assertEquals(text(await missing.read()), "1234567");
+  const fits = fed(5, "123456");
+  fits.feedEof();
+  await assertRejects(() => fits.readUntil("--"), IncompleteReadError);
+});
+
+Deno.test("readUntil() throws what was left when EOF comes first, and empties the buffer", async () => {
+  const reader = fed(100, "left");
+  const read = reader.readUntil();
+  reader.feedEof();
+  const error = await assertRejects(() => read, IncompleteReadError);
+  assertEquals([text(error.partial), error.expected], ["left", null]);
+  assert(reader.atEof());
+  const empty = await assertRejects(() => reader.readUntil(), IncompleteReadError);
+  assertEquals(empty.partial.length, 0);
+});
+
+Deno.test("readUntil() refuses what is no separator", async () => {
+  const reader = fed(100, "data\n");
+  const wrong: [unknown, typeof RangeError | typeof TypeError][] = [
+    ["", RangeError],
+    [new Uint8Array(0), RangeError],
+    [[], RangeError],
+    [["\n", ""], RangeError],
+    [5, TypeError],
+    [null, TypeError],
+    [["\n", 5], TypeError],
+  ];
+  for (const [separator, kind] of wrong) {
+    await assertRejects(() => reader.readUntil(separator as Separator), kind);
+  }
+  assertEquals(text(await reader.readUntil()), "data\n");
+});
+
+/** How long a line of `size` bytes takes that comes in pieces of 4 KiB, each looked at, in ms. */
+async function timeOfLine(size: number): Promise<number> {
+  const reader = new StreamReader({ limit: 2 * size });
+  const piece = new Uint8Array(4_096).fill(97);
+  const start = performance.now();
+  const line = reader.readLine();
+  for (let fed = 0; fed < size; fed += piece.length) {
+    reader.feedData(piece);
+    await Promise.resolve();
+  }
+  reader.feedData(bytes("\n"));
+  assertEquals((await line).length, size + 1);
+  return performance.now() - start;
+}
+
+Deno.test("a search resumes where it stopped: a line of 64 MiB in small pieces costs linear time", async () => {
+  await timeOfLine(2 ** 20); // Compiles.
+  const small = await timeOfLine(8 * 2 ** 20);
+  const large = await timeOfLine(64 * 2 ** 20);
+  // 8 times the bytes; a search from the start each time would take 64 times as long.
+  assert(large < 30 * small, `8 MiB took ${small} ms, 64 MiB ${large} ms`);
+});

@@ -1,0 +1,263 @@
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { MemoryCarrier } from "../memory_carrier.ts";
+import { memoryStreams, pattern, settled, text, turns } from "../support.ts";
+
+Deno.test("close() sends everything first", async () => {
+  const { carrier, writer } = memoryStreams();
+  carrier.credit = 0;
+  const data = pattern(300_000);
+  writer.write(data);
+  writer.close();
+  writer.close();
+  assert(writer.isClosing());
+  const closed = writer.waitClosed();
+  carrier.allow(100_000);
+  assert(!await settled(closed));
+  assert(!carrier.closed);
+  carrier.allow();
+  await closed;
+  assertEquals(carrier.received, data);
+  assert(carrier.closed);
+});
+
+Deno.test("close() ends a read that waits, with EOF", async () => {
+  const { carrier, reader, writer } = memoryStreams();
+  carrier.send("half a line");
+  const line = reader.readLine();
+  await turns();
+  writer.close();
+  assertEquals(text(await line), "half a line");
+  assert(reader.atEof());
+  await writer.waitClosed();
+  const late = memoryStreams();
+  late.writer.close();
+  assertEquals((await late.reader.read()).length, 0);
+});
+
+Deno.test("close() takes in what nobody read, half-closes, and waits for the peer's end", async () => {
+  const { carrier, writer } = memoryStreams();
+  carrier.send("unread request");
+  writer.write("answer");
+  writer.close();
+  const closed = writer.waitClosed();
+  assert(!await settled(closed));
+  assertEquals(carrier.receivedText, "answer");
+  assert(carrier.halfClosed);
+  carrier.send("more of it");
+  assert(!await settled(closed));
+  carrier.end();
+  await closed;
+  assert(carrier.closed);
+});
+
+Deno.test("close() ends regularly when the peer fails once all was sent", async () => {
+  const { carrier, writer } = memoryStreams();
+  carrier.send("unread");
+  writer.write("answer");
+  writer.close();
+  await turns(3);
+  carrier.failReads(new Deno.errors.ConnectionReset("reset"));
+  await writer.waitClosed();
+  assertEquals(carrier.receivedText, "answer");
+});
+
+Deno.test("close() says goodbye after the last byte", async () => {
+  const carrier = new MemoryCarrier({ canCloseWrite: false });
+  const { writer } = memoryStreams({}, carrier);
+  const left = Promise.withResolvers<void>();
+  let saidAfter = "";
+  carrier.goodbye = () => {
+    saidAfter = carrier.receivedText;
+    return left.promise;
+  };
+  writer.write("last");
+  writer.close();
+  assert(!await settled(writer.waitClosed()));
+  assertEquals(saidAfter, "last");
+  left.resolve();
+  await writer.waitClosed();
+  assert(!carrier.halfClosed);
+});
+
+Deno.test("close() survives a carrier that was closed by whoever made it", async () => {
+  const { carrier, writer } = memoryStreams();
+  carrier.close();
+  writer.close();
+  await writer.waitClosed();
+});
+
+Deno.test("abort() drops what was not sent and closes now", async () => {
+  const { carrier, reader, writer } = memoryStreams();
+  carrier.credit = 10;
+  writer.write(pattern(100_000));
+  const line = reader.readLine();
+  writer.transport.abort();
+  writer.transport.abort();
+  assert(carrier.closed);
+  assertEquals(carrier.received.length, 10);
+  assertEquals((await line).length, 0);
+  await writer.waitClosed();
+  await assertRejects(() => writer.drain(), Deno.errors.ConnectionReset, "closed");
+});
+
+Deno.test("abort() ends a close() that waits, whatever it waits for", async () => {
+  const unsent = memoryStreams();
+  unsent.carrier.credit = 0;
+  unsent.writer.write("x");
+  const unread = memoryStreams();
+  unread.carrier.send("unread");
+  const goodbye = memoryStreams();
+  goodbye.carrier.goodbye = () => new Promise(() => {});
+  for (const { carrier, writer } of [unsent, unread, goodbye]) {
+    writer.close();
+    const closed = writer.waitClosed();
+    assert(!await settled(closed));
+    writer.transport.abort();
+    await closed;
+    assert(carrier.closed);
+  }
+});
+
+Deno.test("writeEof() half-closes after the buffer, and reading goes on", async () => {
+  const { carrier, reader, writer } = memoryStreams();
+  assert(writer.canWriteEof());
+  carrier.credit = 0;
+  writer.write("question");
+  writer.writeEof();
+  writer.writeEof();
+  await turns();
+  assert(!carrier.halfClosed);
+  carrier.allow();
+  await turns();
+  assert(carrier.halfClosed);
+  carrier.send("answer");
+  carrier.end();
+  assertEquals(text(await reader.read()), "answer");
+  assert(!carrier.closed);
+  writer.close();
+  await writer.waitClosed();
+  assertEquals(carrier.receivedText, "question");
+});
+
+Deno.test("writeEof() and close() in one turn send everything, then both", async () => {
+  const { carrier, writer } = memoryStreams();
+  writer.write("all");
+  writer.writeEof();
+  writer.close();
+  await writer.waitClosed();
+  assertEquals(carrier.receivedText, "all");
+  assert(carrier.halfClosed && carrier.closed);
+});
+
+Deno.test("writeEof() is refused where there is no half-close", () => {
+  const { writer } = memoryStreams({}, new MemoryCarrier({ canCloseWrite: false }));
+  assert(!writer.canWriteEof());
+  assertThrows(() => writer.writeEof(), Error, "use close()");
+});
+
+Deno.test("writeEof() that fails ends the connection with the error", async () => {
+  const { carrier, writer } = memoryStreams();
+  carrier.failWrites(new Deno.errors.NotConnected("gone"));
+  writer.writeEof();
+  await assertRejects(() => writer.waitClosed(), Deno.errors.NotConnected);
+});
+
+Deno.test("waitClosed() ends for all who called it, before close() and after", async () => {
+  const { writer } = memoryStreams();
+  const before = [writer.waitClosed(), writer.waitClosed()];
+  assert(!await settled(before[0]!));
+  writer.close();
+  await Promise.all([...before, writer.waitClosed()]);
+  await writer.waitClosed();
+});
+
+Deno.test("waitClosed() ends when the peer vanishes though nobody reads", async () => {
+  const { carrier, writer } = memoryStreams();
+  const closed = writer.waitClosed();
+  assert(!await settled(closed));
+  const error = new Deno.errors.ConnectionReset("reset");
+  carrier.failReads(error);
+  assertStrictEquals(await assertRejects(() => closed), error);
+  assertStrictEquals(await assertRejects(() => writer.waitClosed()), error);
+});
+
+Deno.test("waitClosed() takes in no more than a buffer's worth, and loses none of it", async () => {
+  const { carrier, reader, writer } = memoryStreams();
+  const closed = writer.waitClosed();
+  for (let i = 0; i < 100; i++) carrier.send(pattern(10_000));
+  await turns(5);
+  const { reads } = carrier;
+  await turns(20);
+  assertEquals(carrier.reads, reads, "it went on reading");
+  carrier.end();
+  assertEquals((await reader.read()).length, 1_000_000);
+  writer.close();
+  await closed;
+});
+
+Deno.test("waitClosed() ends by its signal", async () => {
+  const { writer } = memoryStreams();
+  const reason = new Error("enough");
+  const signal = AbortSignal.abort(reason);
+  assertStrictEquals(await assertRejects(() => writer.waitClosed({ signal })), reason);
+  writer.close();
+  await writer.waitClosed({ signal: new AbortController().signal });
+});
+
+Deno.test("[Symbol.asyncDispose]() sends everything and waits for the end", async () => {
+  const { carrier, writer } = memoryStreams();
+  {
+    await using _ = writer;
+    writer.write("all");
+  }
+  assertEquals(carrier.receivedText, "all");
+  assert(carrier.closed);
+});
+
+Deno.test("what the peer sent before the connection broke is read, then comes the error", async () => {
+  const { carrier, reader, writer } = memoryStreams();
+  carrier.send("413 too ");
+  carrier.send("large\n");
+  const error = new Deno.errors.BrokenPipe("gone");
+  carrier.failReads(new Deno.errors.ConnectionReset("reset"));
+  carrier.failWrites(error);
+  writer.write(pattern(100_000));
+  await assertRejects(() => writer.drain(), Deno.errors.BrokenPipe);
+  writer.write("dropped");
+  assertEquals(text(await reader.readLine()), "413 too large\n");
+  assertStrictEquals(await assertRejects(() => reader.readLine()), error);
+  assertStrictEquals(await assertRejects(() => writer.waitClosed()), error);
+});
+
+Deno.test("what is saved from a broken connection is not held up by a peer that is silent", async () => {
+  const { carrier, reader, writer } = memoryStreams();
+  const line = reader.readLine();
+  const error = new Deno.errors.BrokenPipe("gone");
+  carrier.failWrites(error);
+  writer.write("x");
+  assertStrictEquals(await assertRejects(() => line), error);
+  assertStrictEquals(await assertRejects(() => writer.waitClosed()), error);
+  assert(carrier.closed);
+});
+
+Deno.test("what is saved from a broken connection ends with the peer's EOF, as an error still", async () => {
+  const { carrier, reader, writer } = memoryStreams();
+  carrier.send("bye");
+  carrier.end();
+  carrier.failWrites(new Deno.errors.BrokenPipe("gone"));
+  writer.write("x");
+  await assertRejects(() => writer.waitClosed(), Deno.errors.BrokenPipe);
+  assertEquals(text(await reader.read(100)), "bye");
+  await assertRejects(() => reader.read(100), Deno.errors.BrokenPipe);
+  assert(!reader.atEof());
+});
+
+Deno.test("close() while a broken connection is being read to its end ends it, too", async () => {
+  const { carrier, writer } = memoryStreams();
+  carrier.failWrites(new Deno.errors.BrokenPipe("gone"));
+  writer.write("x");
+  await Promise.resolve();
+  writer.close();
+  await assertRejects(() => writer.waitClosed(), Deno.errors.BrokenPipe);
+  assert(carrier.closed);
+});
