@@ -17,7 +17,7 @@ import {
 import type { DatagramTransport, SubprocessTransport } from "../net/transports.ts";
 import { checkFunction, show } from "../net/validate.ts";
 import { SocketEventLoop } from "./socket_event_loop.ts";
-import type { Executable, Executor, ShutdownOptions } from "./executor.ts";
+import type { Executable, Executor, ExecutorShutdownOptions } from "./executor.ts";
 import { type Future, settle } from "./future.ts";
 import { WorkerExecutor } from "./worker_executor.ts";
 
@@ -256,7 +256,7 @@ export class SystemEventLoop extends SocketEventLoop {
    * @param options How many milliseconds to wait at most; by default, without limit. A
    *   {@linkcode WorkerExecutor} then ends what still runs, and its futures fail.
    */
-  override async shutdownDefaultExecutor(options: ShutdownOptions = {}): Promise<void> {
+  override async shutdownDefaultExecutor(options: ExecutorShutdownOptions = {}): Promise<void> {
     this.#executorIsShutDown = true;
     await this.#defaultExecutor?.shutdown?.(options);
   }
