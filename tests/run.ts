@@ -59,6 +59,7 @@ const suites: readonly Suite[] = [
     name: "tests/project",
     permissions: ["--allow-net", "--allow-read", "--allow-write", "--allow-run", "--allow-sys=uid"],
   },
+  { name: "tests/workers", permissions: ["--allow-read"] },
   {
     name: "documentation",
     permissions: ["--allow-net", "--allow-run=cat,echo,tr,/bin/sh"],
