@@ -9,6 +9,9 @@ import { EventLoop } from "./loop/event_loop.ts";
 import type { TaskSource } from "./loop/task.ts";
 import type { WaitOptions } from "./net/wait_options.ts";
 
+export { SocketEventLoop } from "./loop/socket_event_loop.ts";
+export type { AddrInfo, GetAddrInfoOptions } from "./net/names.ts";
+export type { SendableFile, SendfileOptions } from "./net/sendfile.ts";
 export { EventLoop, type LoopStartTlsOptions } from "./loop/event_loop.ts";
 export type { LocalAddr } from "./net/connect.ts";
 export type {
@@ -18,6 +21,7 @@ export type {
   CreateConnectionSockOptions,
   CreateUnixConnectionOptions,
 } from "./net/open_carrier.ts";
+export type { DatagramEndpointOptions, RemoteAddr } from "./net/open_datagram.ts";
 export type {
   CreateServerOptions,
   CreateServerSockOptions,

@@ -11,7 +11,7 @@ import type { ExceptionContext } from "./exception_context.ts";
 import { printException, tell } from "./exception_handling.ts";
 import { Future } from "./future.ts";
 import { Handle, release, TimerHandle } from "./handle.ts";
-import type { ScheduledTask } from "./scheduler.ts";
+import type { ReadySource, ScheduledTask } from "./scheduler.ts";
 import { SignalHandlers } from "./signals.ts";
 import { type CreateTaskOptions, Task, type TaskSource } from "./task.ts";
 import { Turns } from "./turns.ts";
@@ -414,6 +414,16 @@ export class BaseEventLoop implements AbstractEventLoop, Disposable {
       this.#checks.delete(check);
       check();
     });
+  }
+
+  /**
+   * For sockets: asks `source` for callbacks at the start of each batch from now on.
+   *
+   * @param source Who is asked.
+   * @returns What to call when it has become ready.
+   */
+  addReadySource(source: ReadySource): () => void {
+    return this.#turns.addSource(source);
   }
 
   #assertOpen(): void {

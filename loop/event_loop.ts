@@ -23,6 +23,7 @@ import {
   openUnixListener,
 } from "../net/open_listeners.ts";
 import type { BaseProtocol } from "../net/protocols.ts";
+import type { Socket } from "../net/socket.ts";
 import { StreamTransport, type StreamTransportInit } from "../net/stream_transport.ts";
 import type { SSLContext } from "../net/tls/context.ts";
 import { openTls, prepareTls } from "../net/tls/open_tls.ts";
@@ -30,8 +31,8 @@ import { planServer, planUpgrade, type StartTlsOptions, type TlsPlan } from "../
 import type { Transport } from "../net/transports.ts";
 import { checkFlag, checkFunction, checkSignal, show } from "../net/validate.ts";
 import { Server } from "../server.ts";
-import { BaseEventLoop } from "./base_event_loop.ts";
 import { OpenTransports } from "./open_transports.ts";
+import { SystemEventLoop } from "./system_event_loop.ts";
 
 /** Options of {@linkcode EventLoop.startTls}. */
 export interface LoopStartTlsOptions extends StartTlsOptions {
@@ -57,7 +58,7 @@ export interface LoopStartTlsOptions extends StartTlsOptions {
  * assertEquals(await future, 42);
  * ```
  */
-export class EventLoop extends BaseEventLoop {
+export class EventLoop extends SystemEventLoop {
   /** Those that were made in debug mode. */
   #openTransports = new OpenTransports();
 
@@ -179,7 +180,7 @@ export class EventLoop extends BaseEventLoop {
    */
   async connectAcceptedSocket<P extends BaseProtocol>(
     protocolFactory: () => P,
-    sock: Deno.Conn,
+    sock: Deno.Conn | Socket,
     options: ConnectAcceptedSocketOptions = {},
   ): Promise<[Transport, P]> {
     checkFunction("protocolFactory", protocolFactory);

@@ -21,7 +21,15 @@ interface Counts {
   skipped: number;
 }
 
-const library = ["mod.ts", "streams.ts", "server.ts", "event_loop.ts", "net", "loop"];
+const library = [
+  "mod.ts",
+  "streams.ts",
+  "server.ts",
+  "event_loop.ts",
+  "subprocess.ts",
+  "net",
+  "loop",
+];
 
 const suites: readonly Suite[] = [
   { name: "tests/unit", permissions: [] },
@@ -33,6 +41,7 @@ const suites: readonly Suite[] = [
     permissions: ["--allow-run", "--allow-net", "--allow-read", "--allow-write"],
   },
   { name: "tests/process", permissions: ["--allow-run"] },
+  { name: "tests/system", permissions: ["--allow-net", "--allow-run"] },
   { name: "tests/reliability/memory", permissions: [] },
   {
     name: "tests/reliability/tcp",
@@ -46,10 +55,13 @@ const suites: readonly Suite[] = [
     name: "tests/reliability/tls",
     permissions: ["--allow-net=127.0.0.1", "--allow-read", "--allow-write", "--allow-run=openssl"],
   },
-  { name: "tests/project", permissions: ["--allow-net", "--allow-read", "--allow-run"] },
+  {
+    name: "tests/project",
+    permissions: ["--allow-net", "--allow-read", "--allow-write", "--allow-run", "--allow-sys=uid"],
+  },
   {
     name: "documentation",
-    permissions: ["--allow-net"],
+    permissions: ["--allow-net", "--allow-run=cat,echo,tr,/bin/sh"],
     target: ["--doc", ...library],
   },
 ];
