@@ -45,7 +45,7 @@ const suites: readonly Suite[] = [
   { name: "tests/reliability/memory", permissions: [] },
   {
     name: "tests/reliability/tcp",
-    permissions: ["--allow-net=127.0.0.1,127.0.0.2,127.0.0.3"],
+    permissions: ["--allow-net=localhost,127.0.0.1,127.0.0.2,127.0.0.3"],
   },
   {
     name: "tests/reliability/process",
