@@ -236,7 +236,7 @@ export class SocketEventLoop extends BaseEventLoop {
    * @throws {unknown} The signal's reason.
    */
   async sendfile(
-    transport: Transport,
+    transport: WriteTransport,
     file: SendableFile,
     options: SendfileOptions = {},
   ): Promise<number> {
