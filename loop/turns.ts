@@ -16,8 +16,9 @@ import { TimerQueue } from "./timer_queue.ts";
  */
 export class Turns {
   #ready: Handle[] = [];
+  #clock: () => number;
   /** What waits for its time. */
-  readonly timers: TimerQueue = new TimerQueue(() => this.#wake());
+  readonly timers: TimerQueue;
   /** Whether callbacks also run between runs, until {@linkcode Turns.stop}. */
   #free: boolean;
   #running: boolean;
@@ -26,8 +27,13 @@ export class Turns {
   #stopping = false;
   #onStopped: (() => void) | null = null;
 
-  /** @param free Whether callbacks run with no {@linkcode Turns.run}, until the first `stop`. */
-  constructor(free: boolean) {
+  /**
+   * @param clock Tells the time, in milliseconds.
+   * @param free Whether callbacks run with no {@linkcode Turns.run}, until the first `stop`.
+   */
+  constructor(clock: () => number, free: boolean) {
+    this.#clock = clock;
+    this.timers = new TimerQueue(clock, () => this.#wake());
     this.#free = free;
     this.#running = free;
     this.timers.setRunning(free);
@@ -72,7 +78,7 @@ export class Turns {
   }
 
   #startBatch(): void {
-    const batch = this.#ready.concat(this.timers.takeDue(performance.now()));
+    const batch = this.#ready.concat(this.timers.takeDue(this.#clock()));
     this.#ready = [];
     for (const handle of batch) setImmediate(release, handle);
     setImmediate(() => this.#endBatch());
@@ -80,7 +86,7 @@ export class Turns {
 
   #endBatch(): void {
     if (this.#stopping) this.#end();
-    const isMoreToDo = this.#ready.length > 0 || this.timers.isDue(performance.now());
+    const isMoreToDo = this.#ready.length > 0 || this.timers.isDue(this.#clock());
     if (this.#running && isMoreToDo) return this.#startBatch();
     this.#busy = false;
   }
