@@ -223,6 +223,26 @@ Deno.test("a cancelled future no longer waits, and an error that comes then is t
   assertEquals(contexts.length, 1);
 });
 
+Deno.test("cancelling a future takes back what no worker has begun", async () => {
+  await using executor = new WorkerExecutor({ maxWorkers: 1 });
+  await inLoop(async (loop) => {
+    loop.setExceptionHandler((_loop, { message }) => {
+      throw new Error(message);
+    });
+    const flag = new Int32Array(new SharedArrayBuffer(4));
+    const raise = (flag: Int32Array) => Atomics.add(flag, 0, 1);
+    const first = loop.runInExecutor(executor, block, 50);
+    const second = loop.runInExecutor(executor, raise, flag);
+    const third = loop.runInExecutor(executor, raise, flag);
+    second.cancel();
+    assertEquals(await first, 50);
+    assertEquals(await third, 0);
+    await assertRejects(async () => await second, CancelledError);
+    assertEquals(flag[0], 1);
+    assertEquals(executor.cancel(Promise.resolve()), false);
+  });
+});
+
 Deno.test("run() shuts the default executor down; a closed loop runs nothing", async () => {
   let loop: EventLoop | undefined;
   await run(async () => {
