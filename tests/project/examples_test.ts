@@ -65,7 +65,7 @@ class Member implements Disposable {
 }
 
 Deno.test("every example has a test here", () => {
-  const tests = read("tests/project/examples_test.ts");
+  const tests = read("tests/project/examples_test.ts") + read("tests/project/tls_examples_test.ts");
   for (const { name } of Deno.readDirSync("examples")) {
     assertStringIncludes(tests, `example("${name}"`);
   }

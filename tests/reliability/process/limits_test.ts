@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { openConnection } from "../../../streams.ts";
 import { text } from "../../support.ts";
 import { test } from "../support.ts";
-import { EchoServer } from "./support.ts";
+import { EchoServer, programs } from "./support.ts";
 
 test("at its limit of descriptors a server stays alive, idle, and serves again", async () => {
   await using server = await EchoServer.start("ulimit -n 64");
@@ -33,3 +33,30 @@ test("at its limit of descriptors a server stays alive, idle, and serves again",
   assertEquals(lines, lines.map((_line, id) => `${id}\n`));
   await server.until(({ connections }) => connections === 1);
 }, { limit: 60_000, ignore: Deno.build.os === "windows" });
+
+/** Whether a file system of our own can be mounted here. */
+const canMount = Deno.build.os === "linux" &&
+  await new Deno.Command("unshare", { args: ["--user", "--map-root-user", "--mount", "true"] })
+    .output().then(({ success }) => success, () => false);
+
+// Skipped where the system forbids user namespaces: a full disk can't be had otherwise.
+test(
+  "a full disk and a missing directory refuse a Unix server, and leave nothing open",
+  async () => {
+    const disk = "/mnt";
+    const mount = `mount -t tmpfs -o size=4k,nr_inodes=1 none ${disk}`;
+    const command = [Deno.execPath(), "run", "--quiet", "--no-prompt", "--allow-net"];
+    const files = ["--allow-read", "--allow-write", `${programs}/unix_server.ts`];
+    const paths = [`${disk}/a.sock`, `${disk}/missing/b.sock`];
+    const { stdout, stderr } = await new Deno.Command("unshare", {
+      args: ["--user", "--map-root-user", "--mount", "sh", "-c", `${mount} && exec "$@"`, "sh"]
+        .concat(command, files, paths),
+      env: { NO_COLOR: "1" },
+    }).output();
+    const [full = "", missing = "", ...rest] = text(stdout).trim().split("\n");
+    assertEquals([text(stderr), rest], ["", []]);
+    assert(/cannot listen on unix:.*a\.sock: .*(No space|os error 28)/.test(full), full);
+    assert(/^NotFound: .*cannot listen on unix:.*b\.sock/.test(missing), missing);
+  },
+  { ignore: !canMount },
+);

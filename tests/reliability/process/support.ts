@@ -7,7 +7,8 @@ import type { Stats } from "./programs/echo_server.ts";
 /** Whether the long form of the tests is wanted: `deno task soak`. */
 export const full = Deno.args.includes("--full");
 
-const folder = "tests/reliability/process/programs";
+/** Where the programs are that these tests run. */
+export const programs = "tests/reliability/process/programs";
 
 /** Starts one of the programs beside these tests, with what it may do. */
 export function start(
@@ -16,7 +17,7 @@ export function start(
   args: readonly unknown[] = [],
   shell?: string,
 ): Program {
-  const script = [`${folder}/${name}.ts`, ...args.map(String)];
+  const script = [`${programs}/${name}.ts`, ...args.map(String)];
   const flags = ["--quiet", "--no-prompt", "--v8-flags=--expose-gc", ...permissions];
   return new Program(["run", ...flags, ...script], "", {}, shell);
 }

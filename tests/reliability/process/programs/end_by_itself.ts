@@ -6,7 +6,7 @@ const server = await startServer(
     await using _ = writer;
     for await (const line of reader) writer.write(line);
   },
-  ["127.0.0.1", "127.0.0.2"],
+  "127.0.0.1",
   0,
 );
 const { hostname, port } = server.sockets[0]!.addr as Deno.NetAddr;
