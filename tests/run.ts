@@ -55,7 +55,6 @@ const suites: readonly Suite[] = [
     name: "tests/reliability/tls",
     permissions: ["--allow-net=127.0.0.1", "--allow-read", "--allow-write", "--allow-run=openssl"],
   },
-  { name: "tests/project", permissions: ["--allow-net", "--allow-read", "--allow-run"] },
   {
     name: "tests/project",
     permissions: ["--allow-net", "--allow-read", "--allow-write", "--allow-run", "--allow-sys=uid"],
