@@ -7,6 +7,7 @@ import { EchoServer, full, start } from "./support.ts";
 
 const net = ["--allow-net=127.0.0.1"];
 const minutes = 60_000;
+const MIB = 1_048_576;
 
 const many = full ? 8_000 : 1_000;
 test(`${many} connections at once: no line is lost, none out of order`, async () => {
@@ -32,15 +33,18 @@ test(`${cycles} times connect, echo, close: descriptors and memory are back`, as
       assertEquals((await reader.readLine()).length, `${i}\n`.length);
       await writer[Symbol.asyncDispose]();
     }
-    const { rss } = await server.until(({ connections }) => connections === 1);
-    return { rss, descriptors: await server.descriptors() };
+    const stats = await server.until(({ connections }) => connections === 1);
+    return { ...stats, descriptors: await server.descriptors() };
   };
   const before = await cycle(1_000); // By now all is loaded and compiled.
   const after = await cycle(cycles);
   assertEquals(after.descriptors, before.descriptors);
-  assert(before.rss > 0);
-  const grown = (after.rss - before.rss) / 1_048_576;
-  assert(grown < 32, `${grown} MiB more after ${cycles} connections`);
+  assert(before.heapUsed > 0 && before.rss > 0);
+  const grown = (after.heapUsed + after.external - before.heapUsed - before.external) / MIB;
+  assert(grown < 2, `${grown} MiB more are held after ${cycles} connections`);
+  // What V8 has taken from the system it gives back late: measured, it stays at 116 MiB from the
+  // 30,000th connection on.
+  assert(after.rss < 200 * MIB, `the process has ${after.rss / MIB} MiB`);
 }, { limit: 5 * minutes });
 
 test("500 slow clients beside a fast one leave it its speed", async () => {
@@ -63,6 +67,24 @@ test("500 slow clients beside a fast one leave it its speed", async () => {
   const beside = await measure();
   assert(beside < 4 * alone + 500, `${alone} ms alone, ${beside} ms beside them`);
 }, { limit: minutes });
+
+const seconds = full ? 120 : 5;
+test(`${seconds} s of mixed clients: all are served, nothing is left`, async () => {
+  await using server = await EchoServer.start();
+  const before = await server.descriptors();
+  const seed = Date.now() % 1_000_000;
+  await using clients = start("mixed_clients", net, [server.port, seconds, seed]);
+  const { code, stdout, stderr } = await clients.end();
+  assertEquals([code, stderr], [0, ""], `seed ${seed}`);
+  const counts: Record<string, number> = JSON.parse(stdout);
+  for (const kind of Object.keys(counts)) assert(counts[kind]! > 0, `no ${kind}`);
+  assertEquals(Object.keys(counts).length, 7);
+  const { reports } = await server.until(({ connections }) => connections === 1);
+  // Lines that are too long end their handlers; nothing else is worth a report.
+  assertEquals(reports.filter((report) => !report.includes("RangeError")), []);
+  assert(reports.length > 0);
+  assertEquals(await server.descriptors(), before);
+}, { limit: 5 * minutes });
 
 test("a program that has closed everything ends by itself", async () => {
   await using program = start("end_by_itself", net);

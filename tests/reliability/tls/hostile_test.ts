@@ -1,10 +1,17 @@
 // Peers that break off, dawdle, flood or talk nonsense around TLS.
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { createDefaultContext, type StreamReader, type StreamWriter } from "@asyncio/streams";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import {
+  createDefaultContext,
+  SSLError,
+  type StreamReader,
+  type StreamWriter,
+} from "@asyncio/streams";
 import { openConnection, startServer } from "../../../streams.ts";
 import { certificates } from "../../peers/certificates.ts";
 import { pattern, text } from "../../support.ts";
-import { Peer, portOf, Reports, test, until } from "../support.ts";
+import { attempt, Peer, portOf, Reports, test, until } from "../support.ts";
 
 const { authority, good } = await certificates();
 const serverContext = createDefaultContext({ certFile: good.certFile, keyFile: good.keyFile });
@@ -92,13 +99,17 @@ for (const how of ["RST", "FIN", "noise"] as const) {
 }
 
 test("RST from the server during a handshake is the client's error, and leaves nothing open", async () => {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const connecting = connectTls((listener.addr as Deno.NetAddr).port);
-  connecting.catch(() => {});
-  const conn = await listener.accept();
-  conn.close(); // With the client's hello unread: a reset.
-  const error = await assertRejects(() => connecting);
-  assert(error instanceof Error);
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => socket.resetAndDestroy());
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  const error = await assertRejects(() => connectTls(port));
+  assert(error instanceof Deno.errors.ConnectionReset || error instanceof SSLError, `${error}`);
+  server.close();
+  await once(server, "close");
 });
 
 test("RST in mid-line over TLS: the read rejects, and so does waitClosed()", async () => {
@@ -204,3 +215,59 @@ test("handshakes that dawdle are dropped at their time, whatever they drip", asy
   for (const peer of peers) await peer[Symbol.asyncDispose]();
   await server[Symbol.asyncDispose]();
 });
+
+test("openConnection() with ssl, aborted at every step, leaves nothing open", async () => {
+  using _reports = new Reports();
+  const server = await startTlsServer();
+  const options = { ssl: clientContext, serverHostname: "localhost" };
+  // Each of the first steps, then fewer.
+  for (let step = 0;; step += 1 + Math.floor(step / 20)) {
+    const { aborted, value } = await attempt(
+      ({ signal }) => openConnection("127.0.0.1", portOf(server), { ...options, signal }),
+      step,
+      [],
+      { patience: 1_000_000, listeners: null },
+    );
+    if (aborted) continue;
+    await value![1][Symbol.asyncDispose]();
+    assert(step > 0, "there was nothing to abort");
+    break;
+  }
+  await until(() => server.connections === 0);
+  await serves(portOf(server));
+  await server[Symbol.asyncDispose]();
+});
+
+test("TLS clients of every kind side by side: all are served, nothing is left", async () => {
+  using _reports = new Reports();
+  const server = await startTlsServer();
+  const port = portOf(server);
+  const kinds: ((streams: [StreamReader, StreamWriter]) => Promise<void>)[] = [
+    async ([reader, writer]) => {
+      const lines = Array.from({ length: 200 }, (_, i) => `line ${i}\n`);
+      writer.writeLines(lines);
+      for (const line of lines) assertEquals(text(await reader.readLine()), line);
+      await writer[Symbol.asyncDispose]();
+    },
+    async ([reader, writer]) => {
+      for (const char of "slow\n") {
+        writer.write(char);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      assertEquals(text(await reader.readLine()), "slow\n");
+      await writer[Symbol.asyncDispose]();
+    },
+    async ([, writer]) => {
+      writer.write("a".repeat(100_000));
+      writer.transport.abort();
+      await writer.waitClosed();
+    },
+  ];
+  await Promise.all(Array.from({ length: 30 }, async (_, i) => {
+    for (let round = 0; round < 3; round++) {
+      await kinds[(i + round) % kinds.length]!(await connectTls(port));
+    }
+  }));
+  await until(() => server.connections === 0);
+  await server[Symbol.asyncDispose]();
+}, { limit: 60_000 });

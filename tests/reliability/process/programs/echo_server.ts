@@ -16,8 +16,10 @@ export interface Stats {
   reports: string[];
   /** Processor time used so far, in ms. */
   cpu: number;
-  /** Memory that the process has, in bytes. */
+  /** Memory that the process has, and the part of it that JavaScript's live objects take, in bytes. */
   rss: number;
+  heapUsed: number;
+  external: number;
 }
 
 const reports: string[] = [];
@@ -28,8 +30,15 @@ getRunningLoop().setExceptionHandler((_loop, { message, exception }) => {
 function stats(): Stats {
   const { user, system } = cpuUsage();
   (globalThis as { gc?: () => void }).gc?.();
-  const { rss } = memoryUsage();
-  return { connections: server.connections, reports, cpu: (user + system) / 1_000, rss };
+  const { rss, heapUsed, external } = memoryUsage();
+  return {
+    connections: server.connections,
+    reports,
+    cpu: (user + system) / 1_000,
+    rss,
+    heapUsed,
+    external,
+  };
 }
 
 const decoder = new TextDecoder();
