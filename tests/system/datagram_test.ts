@@ -67,7 +67,9 @@ async function python(family: "AF_INET" | "AF_INET6", host: string, program: str
     stdout: "piped",
   }).spawn();
   const output = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  const port = Number((await output.read()).value);
+  let line = "";
+  while (!line.includes("\n")) line += (await output.read()).value!;
+  const port = Number(line);
   return {
     port,
     async rest(): Promise<string> {
