@@ -1,98 +1,14 @@
 // Replays the programs that record_sockets.py recorded on CPython, and compares what they log.
 import { assert, assertEquals } from "@std/assert";
-import { newEventLoop, socketPair } from "@asyncio/streams";
+import { parseRecordings, replaySockets } from "./replay_sockets.ts";
 
-/** What is done, and with what. */
-type Action = readonly [op: string, arg?: string | number];
-type Program = Readonly<Record<string, readonly Action[]>>;
-
-const BATCHES = 10;
-
-/** Runs one program, as record_sockets.py does. */
-class Interpreter {
-  readonly log: string[] = [];
-  readonly #program: Program;
-  readonly #loop = newEventLoop();
-  readonly #sockets = socketPair();
-
-  constructor(program: Program) {
-    this.#program = program;
-  }
-
-  async replay(): Promise<string[]> {
-    const loop = this.#loop;
-    loop.setExceptionHandler(() => void this.log.push("raised"));
-    loop.callSoon(() => this.#call("main"));
-    for (const run of [1, 2]) {
-      this.log.push(`run ${run}`);
-      const guard = loop.callSoon(() => this.#countDown(BATCHES));
-      await loop.runForever();
-      guard.cancel();
-    }
-    loop.close();
-    for (const socket of this.#sockets) socket.close();
-    return this.log;
-  }
-
-  #countDown(left: number): void {
-    if (left === 0) this.#loop.stop();
-    else this.#loop.callSoon(() => this.#countDown(left - 1));
-  }
-
-  #call(name: string): void {
-    this.log.push(name);
-    for (const [op, arg] of this.#program[name] ?? []) this.#act(op, arg);
-  }
-
-  #act(op: string, arg: string | number | undefined): void {
-    const loop = this.#loop;
-    const [socket, peer] = this.#sockets;
-    const call = () => this.#call(arg as string);
-    switch (op) {
-      case "soon":
-        return void loop.callSoon(call);
-      case "later0":
-        return void loop.callLater(0, call);
-      case "reader":
-        return loop.addReader(socket, call);
-      case "writer":
-        return loop.addWriter(socket, call);
-      case "noReader":
-        return void this.log.push(`noReader ${loop.removeReader(socket) ? "True" : "False"}`);
-      case "noWriter":
-        return void this.log.push(`noWriter ${loop.removeWriter(socket) ? "True" : "False"}`);
-      case "peerSend":
-        return void (peer.closed || peer.send(new Uint8Array(arg as number)));
-      case "peerClose":
-        return peer.close();
-      case "recv":
-        return void this.log.push(`recv ${this.#receive(arg as number)}`);
-      case "stop":
-        return loop.stop();
-      default:
-        throw new Error("raised");
-    }
-  }
-
-  #receive(n: number): number | string {
-    try {
-      return this.#sockets[0].recv(n).length;
-    } catch (error) {
-      if (error instanceof Deno.errors.WouldBlock) return "would block";
-      throw error;
-    }
-  }
-}
-
-const [, ...lines] = Deno.readTextFileSync(new URL("sockets.jsonl", import.meta.url)).trim()
-  .split("\n");
-const recordings: { name: string; program: Program; log: string[] }[] = lines.map((line) =>
-  JSON.parse(line)
+const recordings = parseRecordings(
+  Deno.readTextFileSync(new URL("sockets.jsonl", import.meta.url)),
 );
 
 for (const { name, program, log } of recordings.filter(({ name }) => !/^made up/.test(name))) {
   Deno.test(`CPython's readers and writers: ${name}`, async () => {
-    assertEquals(await new Interpreter(program).replay(), log);
+    assertEquals(await replaySockets(program), log);
   });
 }
 
@@ -100,7 +16,7 @@ Deno.test("CPython's readers and writers: programs that were made up", async () 
   const madeUp = recordings.filter(({ name }) => /^made up/.test(name));
   assert(madeUp.length > 100, `only ${madeUp.length} programs`);
   for (const { name, program, log } of madeUp) {
-    const ours = await new Interpreter(program).replay();
+    const ours = await replaySockets(program);
     assertEquals(ours, log, `${name}: ${JSON.stringify(program)}`);
   }
 });
