@@ -11,6 +11,7 @@ import type { WaitOptions } from "./net/wait_options.ts";
 
 export { SocketEventLoop } from "./loop/socket_event_loop.ts";
 export type { AddrInfo, GetAddrInfoOptions } from "./net/names.ts";
+export type { ReadablePipe, WritablePipe } from "./net/pipes.ts";
 export type { SendableFile, SendfileOptions } from "./net/sendfile.ts";
 export { EventLoop, type LoopStartTlsOptions } from "./loop/event_loop.ts";
 export type { LocalAddr } from "./net/connect.ts";

@@ -1,8 +1,9 @@
 /**
- * The event loop's calls on sockets, names and files.
+ * The event loop's calls on sockets, pipes, names and files.
  *
  * @module
  */
+import type { Carrier } from "../net/carrier.ts";
 import { type AddrInfo, getaddrinfo, type GetAddrInfoOptions, getnameinfo } from "../net/names.ts";
 import {
   type SendableFile,
@@ -19,7 +20,10 @@ import {
   sockSendAll,
 } from "../net/sock_calls.ts";
 import { pollableOf, type Socket } from "../net/socket.ts";
-import type { Transport } from "../net/transports.ts";
+import { type ReadablePipe, readPipe, type WritablePipe, writePipe } from "../net/pipes.ts";
+import type { BaseProtocol } from "../net/protocols.ts";
+import { StreamTransport } from "../net/stream_transport.ts";
+import type { ReadTransport, Transport, WriteTransport } from "../net/transports.ts";
 import { checkFlag, checkFunction } from "../net/validate.ts";
 import type { WaitOptions } from "../net/wait_options.ts";
 import { BaseEventLoop, type EventLoopOptions } from "./base_event_loop.ts";
@@ -232,12 +236,94 @@ export class SocketEventLoop extends BaseEventLoop {
    * @throws {unknown} The signal's reason.
    */
   async sendfile(
-    transport: Transport,
+    transport: WriteTransport,
     file: SendableFile,
     options: SendfileOptions = {},
   ): Promise<number> {
     checkFallback(options);
     return await sendfile(transport, file, options);
+  }
+
+  /**
+   * Reads a pipe: what comes is pushed to a protocol.
+   *
+   * @typeParam P The protocol's type.
+   * @param protocolFactory Makes the protocol.
+   * @param pipe A stream of bytes, or what has one as `readable`: `Deno.stdin`, an open FIFO. It is
+   *   closed with the transport.
+   * @returns The transport and the protocol.
+   * @throws {TypeError} If an argument is of the wrong type, or the stream is in use.
+   * @throws {unknown} What `protocolFactory` throws.
+   *
+   * @example
+   * ```ts
+   * import { getEventLoop, Protocol } from "@asyncio/streams";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const loop = getEventLoop();
+   * const ended = loop.createFuture<number>();
+   * class Count extends Protocol {
+   *   bytes = 0;
+   *   override dataReceived(data: Uint8Array) {
+   *     this.bytes += data.length;
+   *   }
+   *   override eofReceived() {
+   *     ended.setResult(this.bytes);
+   *   }
+   * }
+   * await loop.connectReadPipe(() => new Count(), new Blob(["hello"]).stream());
+   * assertEquals(await ended, 5);
+   * ```
+   */
+  async connectReadPipe<P extends BaseProtocol>(
+    protocolFactory: () => P,
+    pipe: ReadablePipe,
+  ): Promise<[transport: ReadTransport, protocol: P]> {
+    checkFunction("protocolFactory", protocolFactory);
+    return await this.#connectPipe(protocolFactory, () => readPipe(pipe));
+  }
+
+  /**
+   * Writes to a pipe. `connectionLost` is called when the pipe's reader is known to have gone.
+   *
+   * @typeParam P The protocol's type.
+   * @param protocolFactory Makes the protocol; {@linkcode FlowControlMixin} is one for a
+   *   {@linkcode StreamWriter}.
+   * @param pipe A stream of bytes, or what has one as `writable`: `Deno.stdout`, an open FIFO. It
+   *   is closed with the transport.
+   * @returns The transport and the protocol.
+   * @throws {TypeError} If an argument is of the wrong type, or the stream is in use.
+   * @throws {unknown} What `protocolFactory` throws.
+   *
+   * @example
+   * ```ts
+   * import { FlowControlMixin, getEventLoop } from "@asyncio/streams";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const loop = getEventLoop();
+   * const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+   * const [transport] = await loop.connectWritePipe(() => new FlowControlMixin(), writable);
+   * transport.write("hello");
+   * transport.close();
+   * assertEquals(await new Response(readable).text(), "hello");
+   * ```
+   */
+  async connectWritePipe<P extends BaseProtocol>(
+    protocolFactory: () => P,
+    pipe: WritablePipe,
+  ): Promise<[transport: WriteTransport, protocol: P]> {
+    checkFunction("protocolFactory", protocolFactory);
+    return await this.#connectPipe(protocolFactory, () => writePipe(pipe));
+  }
+
+  #connectPipe<P extends BaseProtocol>(
+    protocolFactory: () => P,
+    open: () => Carrier,
+  ): [Transport, P] {
+    const protocol = protocolFactory();
+    const transport = new StreamTransport({ carrier: open(), loop: this });
+    transport.start(protocol);
+    return [transport, protocol];
   }
 
   /**

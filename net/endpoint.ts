@@ -4,6 +4,7 @@
  * @module
  */
 import type { Carrier } from "./carrier.ts";
+import { fairTurn } from "./turn.ts";
 
 /** Something whose readiness can be watched. */
 export interface Pollable {
@@ -48,6 +49,7 @@ export async function wait(
   signal?.addEventListener("abort", abort);
   try {
     await promise;
+    await fairTurn();
   } finally {
     signal?.removeEventListener("abort", abort);
   }

@@ -4,6 +4,8 @@
  * @module
  */
 import type { Carrier } from "./carrier.ts";
+import { fairTurn } from "./turn.ts";
+import { show } from "./validate.ts";
 
 const DONE = Promise.resolve();
 
@@ -21,9 +23,9 @@ export class ReadPipe implements Carrier {
   /** What came and had no room in the buffer of the read that it came for. */
   #rest = new Uint8Array(0);
 
-  /** Makes a carrier; the stream is its own from now on. */
-  constructor(stream: ReadableStream<Uint8Array>) {
-    this.extraInfo = { pipe: stream };
+  /** Makes a carrier; the stream, that of `pipe`, is its own from now on. */
+  constructor(stream: ReadableStream<Uint8Array>, pipe: unknown = stream) {
+    this.extraInfo = { pipe };
     this.#reader = stream.getReader();
   }
 
@@ -31,7 +33,11 @@ export class ReadPipe implements Carrier {
   async read(buffer: Uint8Array): Promise<number | null> {
     while (this.#rest.length === 0) {
       const { done, value } = await this.#reader.read();
+      await fairTurn();
       if (done) return null;
+      if (!(value instanceof Uint8Array)) {
+        throw new TypeError(`a pipe's stream gives Uint8Arrays, not ${show(value)}`);
+      }
       this.#rest = value as Uint8Array<ArrayBuffer>;
     }
     const piece = this.#rest.subarray(0, buffer.length);
@@ -64,7 +70,7 @@ export class ReadPipe implements Carrier {
 /**
  * The writing end of a pipe, over a stream that takes bytes.
  *
- * The one thing it can read is the end, when the reader is known to be gone.
+ * The one thing it can read is the end, when the reader is known to be gone, or the stream failed.
  */
 export class WritePipe implements Carrier {
   /** A pipe has no address. */
@@ -77,10 +83,14 @@ export class WritePipe implements Carrier {
   readonly #end = Promise.withResolvers<null>();
   #closed: Promise<void> | null = null;
 
-  /** Makes a carrier; the stream is its own from now on. */
-  constructor(stream: WritableStream<Uint8Array>) {
-    this.extraInfo = { pipe: stream };
+  /** Makes a carrier; the stream, that of `pipe`, is its own from now on. */
+  constructor(stream: WritableStream<Uint8Array>, pipe: unknown = stream) {
+    this.extraInfo = { pipe };
     this.#writer = stream.getWriter();
+    this.#end.promise.catch(() => {}); // Nobody may be reading.
+    this.#writer.closed.catch((error) =>
+      this.#end.reject(error ?? new Deno.errors.BrokenPipe("the stream takes no more"))
+    );
   }
 
   /** Waits for the end. */

@@ -7,7 +7,7 @@ import { wait } from "./endpoint.ts";
 import { checkSocket } from "./sock_calls.ts";
 import { endpointOf, type Socket } from "./socket.ts";
 import { StreamTransport } from "./stream_transport.ts";
-import type { Transport } from "./transports.ts";
+import type { WriteTransport } from "./transports.ts";
 import { checkNumber, checkSignal, show } from "./validate.ts";
 import type { WaitOptions } from "./wait_options.ts";
 
@@ -53,7 +53,7 @@ interface Sink {
 
 /** Sends a file over a transport: how many bytes that was. */
 export async function sendfile(
-  transport: Transport,
+  transport: WriteTransport,
   file: SendableFile,
   options: SendfileOptions = {},
 ): Promise<number> {

@@ -35,6 +35,10 @@ const suites: readonly Suite[] = [
   { name: "tests/unit", permissions: [] },
   { name: "tests/tcp", permissions: ["--allow-net"] },
   { name: "tests/unix", permissions: ["--allow-net", "--allow-read", "--allow-write"] },
+  {
+    name: "tests/files",
+    permissions: ["--allow-net", "--allow-read", "--allow-write", "--allow-run=mkfifo"],
+  },
   { name: "tests/conformance", permissions: ["--allow-net", "--allow-read"] },
   {
     name: "tests/peers",
@@ -59,6 +63,7 @@ const suites: readonly Suite[] = [
     name: "tests/project",
     permissions: ["--allow-net", "--allow-read", "--allow-write", "--allow-run", "--allow-sys=uid"],
   },
+  { name: "tests/workers", permissions: ["--allow-read"] },
   {
     name: "documentation",
     permissions: ["--allow-net", "--allow-run=cat,echo,tr,/bin/sh"],

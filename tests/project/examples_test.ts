@@ -224,3 +224,34 @@ Deno.test("echo_client_protocol.ts talks to echo_server_protocol.ts", async () =
     /Connection from \{.*\nData received: "Hello World!"\nSend: "Hello World!"\nClose/,
   );
 });
+
+Deno.test("udp_echo.ts echoes a datagram", async () => {
+  await using program = example("udp_echo.ts");
+  assertEquals(
+    await outputOf(program),
+    'The server received "Hello World!"\nThe client received "Hello World!"\n',
+  );
+});
+
+Deno.test({
+  name: "shell_pipeline.ts joins two children",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using program = example("shell_pipeline.ts");
+    assertEquals(
+      await outputOf(program),
+      "3 Bob\n2 Cleo\n1 Ann\nThe command returned 0, sort 0\n",
+    );
+    await using failing = example("shell_pipeline.ts", "echo one; exit 3");
+    assertEquals(await outputOf(failing), "1 one\nThe command returned 3, sort 0\n");
+  },
+});
+
+Deno.test("cpu_work.ts counts primes on workers while the loop goes on", async () => {
+  await using program = example("cpu_work.ts");
+  assertEquals(
+    await outputOf(program),
+    "There are 283146 primes below 4000000.\n" +
+      "Meanwhile the loop went on: many ticks of its timer.\n",
+  );
+});

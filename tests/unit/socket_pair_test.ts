@@ -225,3 +225,19 @@ Deno.test("sockets check their arguments at the call", async () => {
   left.close();
   right.close();
 });
+
+Deno.test("two tasks that only talk over a socket pair let others run", async () => {
+  const [left, right] = socketPair();
+  const bounce = async (socket: Socket) => {
+    for (let data; (data = await loop.sockRecv(socket, 10)).length > 0;) {
+      if (socket.closed) return;
+      await loop.sockSendAll(socket, data);
+    }
+  };
+  const talks = Promise.allSettled([bounce(left), bounce(right)]);
+  left.send(bytes("ping"));
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  left.close();
+  await talks;
+  right.close();
+});
