@@ -9,7 +9,8 @@ import { EventLoop } from "./loop/event_loop.ts";
 import type { TaskSource } from "./loop/task.ts";
 import type { WaitOptions } from "./net/wait_options.ts";
 
-export { EventLoop, type LoopStartTlsOptions } from "./loop/event_loop.ts";
+export { EventLoop } from "./loop/event_loop.ts";
+export type { LoopConnections, LoopStartTlsOptions } from "./loop/loop_connections.ts";
 export type { LocalAddr } from "./net/connect.ts";
 export type {
   ConnectAcceptedSocketOptions,
