@@ -128,7 +128,8 @@ export class SocketEventLoop extends BaseEventLoop {
   ): void {
     checkFunction("callback", callback);
     if (this.isClosed()) throw new Error("The event loop is closed");
-    this.#watches.add(checkSocket(sock), side, pollableOf(sock), callback, args, this);
+    const end = pollableOf(checkSocket(sock));
+    this.#watches.add(sock, side, { end, callback, args, owner: this });
   }
 
   /**
