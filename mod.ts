@@ -36,7 +36,12 @@ export * from "./loop/abstract_event_loop.ts";
 export * from "./loop/base_event_loop.ts";
 export { SystemEventLoop } from "./loop/system_event_loop.ts";
 export * from "./loop/errors.ts";
-export type { Executable, Executor, ModuleFunction, ShutdownOptions } from "./loop/executor.ts";
+export type {
+  Executable,
+  Executor,
+  ExecutorShutdownOptions,
+  ModuleFunction,
+} from "./loop/executor.ts";
 export { WorkerExecutor, type WorkerExecutorOptions } from "./loop/worker_executor.ts";
 export type { ExceptionContext, ExceptionSink } from "./loop/exception_context.ts";
 export { Future, type FutureOptions } from "./loop/future.ts";

@@ -68,7 +68,7 @@ export class BaseEventLoop implements AbstractEventLoop, Disposable {
    * @param options Whether the loop is free.
    */
   constructor({ free = false }: EventLoopOptions = {}) {
-    this.#turns = new Turns(free);
+    this.#turns = new Turns(() => this.time(), free);
   }
 
   /**
@@ -273,7 +273,12 @@ export class BaseEventLoop implements AbstractEventLoop, Disposable {
     return handle;
   }
 
-  /** The loop's clock in milliseconds: that of `performance.now()`. */
+  /**
+   * The loop's clock in milliseconds: that of `performance.now()`.
+   *
+   * The timers follow it. A subclass may have another, say for tests: it is looked at in every
+   * batch, and when the time that was left by it has passed.
+   */
   time(): number {
     return performance.now();
   }

@@ -36,7 +36,7 @@ export type Executable<A extends unknown[] = unknown[], R = unknown> =
   | ModuleFunction<A, R>;
 
 /** How long an executor may take to finish. */
-export interface ShutdownOptions {
+export interface ExecutorShutdownOptions {
   /** After how many milliseconds to give up work that is not done; by default, never. */
   timeout?: number | undefined;
 }
@@ -65,5 +65,5 @@ export interface Executor {
    */
   submit<A extends unknown[], R>(func: Executable<A, R>, ...args: A): R | PromiseLike<R>;
   /** Takes no more work, waits for what there is, and frees what the executor holds. */
-  shutdown?(options?: ShutdownOptions): void | PromiseLike<void>;
+  shutdown?(options?: ExecutorShutdownOptions): void | PromiseLike<void>;
 }

@@ -17,8 +17,8 @@ import {
 import type { DatagramTransport, SubprocessTransport } from "../net/transports.ts";
 import { checkFunction, show } from "../net/validate.ts";
 import { SocketEventLoop } from "./socket_event_loop.ts";
-import type { Executable, Executor, ShutdownOptions } from "./executor.ts";
-import type { Future } from "./future.ts";
+import type { Executable, Executor, ExecutorShutdownOptions } from "./executor.ts";
+import { type Future, settle } from "./future.ts";
 import { WorkerExecutor } from "./worker_executor.ts";
 
 /** What {@linkcode EventLoop} can do beside scheduling and connections. */
@@ -226,7 +226,8 @@ export class SystemEventLoop extends SocketEventLoop {
     Promise.resolve(result).then((value) => {
       if (!future.done()) future.setResult(value);
     }, (exception) => {
-      if (!future.done()) return future.setException(exception);
+      // Anything can be thrown, also what is no error.
+      if (!future.done()) return settle(future, { kind: "exception", exception });
       const message = "A function failed in an executor, and its future was cancelled";
       this.callExceptionHandler({ message, exception, future });
     });
@@ -255,7 +256,7 @@ export class SystemEventLoop extends SocketEventLoop {
    * @param options How many milliseconds to wait at most; by default, without limit. A
    *   {@linkcode WorkerExecutor} then ends what still runs, and its futures fail.
    */
-  override async shutdownDefaultExecutor(options: ShutdownOptions = {}): Promise<void> {
+  override async shutdownDefaultExecutor(options: ExecutorShutdownOptions = {}): Promise<void> {
     this.#executorIsShutDown = true;
     await this.#defaultExecutor?.shutdown?.(options);
   }

@@ -26,14 +26,19 @@ export class TimerQueue implements TimerOwner {
   #heap: Entry[] = [];
   #entries = new Map<TimerHandle, Entry>();
   #order = 0;
+  #clock: () => number;
   #onDue: () => void;
   #timeout: ReturnType<typeof setTimeout> | undefined;
   /** When Deno's timer fires, on the loop's clock. */
   #armedFor = Infinity;
   #running = false;
 
-  /** @param onDue Called when at least one timer is due. */
-  constructor(onDue: () => void) {
+  /**
+   * @param clock Tells the time, in milliseconds.
+   * @param onDue Called when at least one timer is due.
+   */
+  constructor(clock: () => number, onDue: () => void) {
+    this.#clock = clock;
     this.#onDue = onDue;
   }
 
@@ -93,13 +98,13 @@ export class TimerQueue implements TimerOwner {
     clearTimeout(this.#timeout);
     this.#armedFor = when;
     if (when === Infinity) return;
-    const delay = Math.ceil(when - performance.now());
+    const delay = Math.ceil(when - this.#clock());
     if (delay <= 0) return this.#onDue();
     this.#timeout = setTimeout(() => this.#fire(), Math.min(delay, LONGEST_TIMEOUT));
   }
 
   #fire(): void {
-    const isDue = this.#armedFor <= performance.now();
+    const isDue = this.#armedFor <= this.#clock();
     if (isDue) return this.#onDue();
     this.#armedFor = Infinity;
     this.#arm();

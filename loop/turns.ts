@@ -19,8 +19,9 @@ export class Turns {
   #ready: Handle[] = [];
   /** What is ready again and again: sockets that are watched. */
   readonly #sources: ReadySource[] = [];
+  #clock: () => number;
   /** What waits for its time. */
-  readonly timers: TimerQueue = new TimerQueue(() => this.#wake());
+  readonly timers: TimerQueue;
   /** Whether callbacks also run between runs, until {@linkcode Turns.stop}. */
   #free: boolean;
   #running: boolean;
@@ -29,8 +30,13 @@ export class Turns {
   #stopping = false;
   #onStopped: (() => void) | null = null;
 
-  /** @param free Whether callbacks run with no {@linkcode Turns.run}, until the first `stop`. */
-  constructor(free: boolean) {
+  /**
+   * @param clock Tells the time, in milliseconds.
+   * @param free Whether callbacks run with no {@linkcode Turns.run}, until the first `stop`.
+   */
+  constructor(clock: () => number, free: boolean) {
+    this.#clock = clock;
+    this.timers = new TimerQueue(clock, () => this.#wake());
     this.#free = free;
     this.#running = free;
     this.timers.setRunning(free);
@@ -88,7 +94,7 @@ export class Turns {
   #startBatch(): void {
     const batch = this.#ready.concat(
       this.#sources.flatMap((source) => source.takeReady()),
-      this.timers.takeDue(performance.now()),
+      this.timers.takeDue(this.#clock()),
     );
     this.#ready = [];
     for (const handle of batch) setImmediate(release, handle);
@@ -97,7 +103,7 @@ export class Turns {
 
   #endBatch(): void {
     if (this.#stopping) this.#end();
-    const isMoreToDo = this.#isReady() || this.timers.isDue(performance.now());
+    const isMoreToDo = this.#isReady() || this.timers.isDue(this.#clock());
     if (this.#running && isMoreToDo) return this.#startBatch();
     this.#busy = false;
   }

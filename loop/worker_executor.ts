@@ -5,7 +5,7 @@
  */
 import type { Worker } from "node:worker_threads";
 import { checkNumber } from "../net/validate.ts";
-import type { Executable, Executor, ShutdownOptions } from "./executor.ts";
+import type { Executable, Executor, ExecutorShutdownOptions } from "./executor.ts";
 import { revive, type WorkerAnswer, type WorkerRequest, workerUrl } from "./worker_main.ts";
 import { toRequest } from "./worker_request.ts";
 
@@ -185,7 +185,7 @@ export class WorkerExecutor implements Executor, AsyncDisposable {
    *   rejected.
    * @throws {RangeError} When the time is negative.
    */
-  async shutdown({ timeout }: ShutdownOptions = {}): Promise<void> {
+  async shutdown({ timeout }: ExecutorShutdownOptions = {}): Promise<void> {
     if (timeout !== undefined) checkNumber("timeout", timeout, 0);
     this.#isShutDown = true;
     await this.#finished(timeout);

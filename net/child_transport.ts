@@ -85,11 +85,18 @@ export class ChildTransport extends SubprocessTransport {
 
   /** Calls `connectionMade`, and lets the pipes flow. */
   start(signal?: AbortSignal): void {
+    // The input first, for `connectionMade` may fill it; the others wait for who is to read them.
+    this.#startPipe(0);
     this.tell((protocol) => protocol.connectionMade?.(this));
-    for (const [fd, pipe] of this.#pipes) pipe.start(new PipeProtocol(fd, this));
+    this.#startPipe(1);
+    this.#startPipe(2);
     const terminate = () => this.terminate();
     signal?.addEventListener("abort", terminate);
     this.#watch().finally(() => signal?.removeEventListener("abort", terminate));
+  }
+
+  #startPipe(fd: number): void {
+    this.#pipes.get(fd)?.start(new PipeProtocol(fd, this));
   }
 
   /** Waits for the child to exit, and gives its return code. */
@@ -105,12 +112,11 @@ export class ChildTransport extends SubprocessTransport {
   async #watch(): Promise<void> {
     const { code, signal } = await this.#child.status;
     const returncode = signal === null ? code : -await signalNumber(signal);
+    this.#stdin?.readerGone();
     for (let turn = 0; turn < LAST_WORDS && this.#open.size > 0; turn++) await nextTurn();
     this.#returncode = returncode;
     this.#exited.resolve(returncode);
     this.tell((protocol) => protocol.processExited?.());
-    this.#stdin?.readerGone();
-    if (this.#closing) { for (const pipe of this.#pipes.values()) pipe.abort(); }
     this.#finish();
   }
 
@@ -206,7 +212,7 @@ export class ChildTransport extends SubprocessTransport {
   close(): void {
     if (this.#closing) return;
     this.#closing = true;
-    for (const pipe of this.#pipes.values()) pipe.close();
+    for (const pipe of this.#pipes.values()) pipe.abort();
     this.kill();
   }
 }

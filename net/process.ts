@@ -10,7 +10,7 @@ import { FlowControlMixin } from "./flow_control.ts";
 import { SubprocessProtocol } from "./protocols.ts";
 import { checkLimit, DEFAULT_LIMIT, getIntake, StreamReader } from "./stream_reader.ts";
 import { StreamWriter } from "./stream_writer.ts";
-import type { SubprocessTransport } from "./transports.ts";
+import type { ReadTransport, SubprocessTransport, WriteTransport } from "./transports.ts";
 import { show } from "./validate.ts";
 import type { WaitOptions } from "./wait_options.ts";
 
@@ -46,15 +46,15 @@ export class SubprocessStreamProtocol extends SubprocessProtocol {
   }
 
   /** Makes the streams. */
-  override connectionMade(transport: ChildTransport): void {
-    const stdin = transport.getPipeTransport(0);
+  override connectionMade(transport: SubprocessTransport): void {
+    const stdin = transport.getPipeTransport(0) as WriteTransport | null;
     if (stdin !== null) this.stdin = new StreamWriter(stdin, this.#flow, null, this.#loop);
     this.stdout = this.#reader(transport, 1);
     this.stderr = this.#reader(transport, 2);
   }
 
-  #reader(transport: ChildTransport, fd: number): StreamReader | null {
-    const pipe = transport.getPipeTransport(fd);
+  #reader(transport: SubprocessTransport, fd: number): StreamReader | null {
+    const pipe = transport.getPipeTransport(fd) as ReadTransport | null;
     if (pipe === null) return null;
     const reader = new StreamReader({ limit: this.#limit });
     reader.setTransport(pipe);

@@ -21,6 +21,9 @@ import { show } from "./validate.ts";
 import { WriteBuffer } from "./write_buffer.ts";
 import { checkWriteBufferLimits } from "./write_buffer_limits.ts";
 
+/** How much is taken in from a broken connection, in bytes: more than a system's buffer holds. */
+const SALVAGE = 8_388_608;
+
 /** How a transport is made. */
 export interface StreamTransportInit {
   /** What carries the bytes. */
@@ -390,13 +393,13 @@ export class StreamTransport extends Transport implements IntakeSource {
   /**
    * Takes in what the peer sent before the connection broke: a server that answers "too large" and
    * closes has its answer read. A broken socket has all of it at hand; who has to be waited for
-   * is not.
+   * is not, nor is who goes on for ever, as a peer can that merely stopped reading.
    */
   async #salvage(intake: Intake, error: unknown): Promise<void> {
     this.#writeError = error;
     this.#closing = true;
     this.#readingPaused = false;
-    intake.takeIn(Infinity);
+    intake.takeIn(SALVAGE);
     for (let seen = -1; !intake.ended && intake.reads !== seen;) {
       seen = intake.reads;
       await nextTurn();

@@ -11,10 +11,12 @@ import argparse
 import asyncio
 import json
 import random
+import selectors
 import sys
 
 BATCHES = 14  # after that many batches a run is stopped
 SLOT = 0.012  # seconds between the timers' slots
+SPAN = 0.001  # seconds by which a wait for timers takes longer, so that all of a slot are due
 LONGEST = 60  # entries in a log; programs that go on, some of them growing without end, are left out
 NAMES = {"callbacks": "abcde", "futures": "FG", "tasks": "TUV"}
 
@@ -98,6 +100,24 @@ HAND_WRITTEN = {
 }
 
 
+class SlotLoop(asyncio.SelectorEventLoop):
+    """Time goes on only when there is nothing else to do, whatever the machine is busy with."""
+
+    def __init__(self):
+        loop, self.now = self, 0.0
+
+        class Selector(selectors.DefaultSelector):
+            def select(self, timeout=None):
+                if timeout:
+                    loop.now += timeout + SPAN
+                return super().select(0)
+
+        super().__init__(Selector())
+
+    def time(self):
+        return self.now
+
+
 class Interpreter:
     """Runs one program. Anything that is not there yet is passed over, as in replay_loop.ts."""
 
@@ -112,15 +132,14 @@ class Interpreter:
         self.timers = 0
 
     def record(self):
-        self.loop = asyncio.new_event_loop()
+        self.loop = SlotLoop()
         self.loop.set_exception_handler(self.on_exception)
-        self.origin = self.loop.time()
         self.actions("before")
         self.loop.call_soon(self.call, "main")
         for run in (1, 2):
             self.log.append(f"run {run}")
             if any(action[0] == "at" for action in sum(self.program.values(), [])):
-                guard = self.loop.call_at(self.origin + run * 4 * SLOT, self.loop.stop)
+                guard = self.loop.call_at(run * 4 * SLOT, self.loop.stop)
             else:
                 guard = self.loop.call_soon(self.count_down, BATCHES)
             self.loop.run_forever()
@@ -194,7 +213,7 @@ class Interpreter:
             case ["at", slot, name]:
                 # CPython leaves the order of equal times open; a nanosecond settles it.
                 self.timers += 1
-                when = self.origin + slot * SLOT + self.timers * 1e-9
+                when = slot * SLOT + self.timers * 1e-9
                 self.handles[name] = self.loop.call_at(when, self.call, name)
             case ["cancel", name] if name in self.handles:
                 self.handles[name].cancel()

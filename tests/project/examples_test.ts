@@ -65,7 +65,7 @@ class Member implements Disposable {
 }
 
 Deno.test("every example has a test here", () => {
-  const tests = read("tests/project/examples_test.ts");
+  const tests = read("tests/project/examples_test.ts") + read("tests/project/tls_examples_test.ts");
   for (const { name } of Deno.readDirSync("examples")) {
     assertStringIncludes(tests, `example("${name}"`);
   }
@@ -246,4 +246,35 @@ Deno.test("file_server.ts serves the files of its folder, and nothing else", asy
     assertEquals(status, 404, path);
     await body?.cancel();
   }
+});
+
+Deno.test("udp_echo.ts echoes a datagram", async () => {
+  await using program = example("udp_echo.ts");
+  assertEquals(
+    await outputOf(program),
+    'The server received "Hello World!"\nThe client received "Hello World!"\n',
+  );
+});
+
+Deno.test({
+  name: "shell_pipeline.ts joins two children",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using program = example("shell_pipeline.ts");
+    assertEquals(
+      await outputOf(program),
+      "3 Bob\n2 Cleo\n1 Ann\nThe command returned 0, sort 0\n",
+    );
+    await using failing = example("shell_pipeline.ts", "echo one; exit 3");
+    assertEquals(await outputOf(failing), "1 one\nThe command returned 3, sort 0\n");
+  },
+});
+
+Deno.test("cpu_work.ts counts primes on workers while the loop goes on", async () => {
+  await using program = example("cpu_work.ts");
+  assertEquals(
+    await outputOf(program),
+    "There are 283146 primes below 4000000.\n" +
+      "Meanwhile the loop went on: many ticks of its timer.\n",
+  );
 });

@@ -14,6 +14,9 @@ import { startServer, type StartServerOptions } from "../../streams.ts";
 /** How long a test may take, in ms: a hang is a failure, not the end of CI. */
 const LIMIT = 20_000;
 
+/** Whether the whole of 127.0.0.0/8 is this machine: on macOS only 127.0.0.1 is. */
+export const manyLoopbacks = Deno.build.os !== "darwin";
+
 /** What differs from one reliability test to the next. */
 export interface CaseOptions extends Pick<Deno.TestDefinition, "ignore"> {
   /** How long it may take, in ms. */
