@@ -1,11 +1,12 @@
 /**
- * What every event loop can do, apart from connections.
+ * What every event loop can do.
  *
  * @module
  */
 import type { ExceptionContext } from "./exception_context.ts";
 import type { Future } from "./future.ts";
 import type { Handle } from "./handle.ts";
+import type { LoopConnections } from "./loop_connections.ts";
 import type { WaitOptions } from "../net/wait_options.ts";
 import type { ScheduledTask, Scheduler } from "./scheduler.ts";
 import type { CreateTaskOptions, Task, TaskSource } from "./task.ts";
@@ -21,7 +22,7 @@ export type TaskFactory = <T>(
 ) => Task<T>;
 
 /** What every event loop can do; {@linkcode EventLoop} says how. */
-export interface AbstractEventLoop extends Scheduler {
+export interface AbstractEventLoop extends Scheduler, LoopConnections {
   /** Runs until {@linkcode AbstractEventLoop.stop} is called. */
   runForever(options?: WaitOptions): Promise<void>;
   /** Runs until `source` is done, and gives its result. */

@@ -12,6 +12,7 @@ import { printException, tell } from "./exception_handling.ts";
 import { Future } from "./future.ts";
 import { Handle, release, TimerHandle } from "./handle.ts";
 import type { ReadySource, ScheduledTask } from "./scheduler.ts";
+import type { LoopConnections } from "./loop_connections.ts";
 import { SignalHandlers } from "./signals.ts";
 import { type CreateTaskOptions, Task, type TaskSource } from "./task.ts";
 import { Turns } from "./turns.ts";
@@ -49,7 +50,8 @@ const LONGEST_INTERVAL = 2 ** 31 - 1;
  * assertEquals(order, ["soon", "later"]);
  * ```
  */
-export class BaseEventLoop implements AbstractEventLoop, Disposable {
+export abstract class BaseEventLoop
+  implements Omit<AbstractEventLoop, keyof LoopConnections>, Disposable {
   /** In debug mode, a callback that takes longer than this many milliseconds is reported. */
   slowCallbackDuration = 100;
 
@@ -299,7 +301,7 @@ export class BaseEventLoop implements AbstractEventLoop, Disposable {
    */
   createTask<T>(source: TaskSource<T>, options: CreateTaskOptions = {}): Task<T> {
     this.#assertOpen();
-    if (this.#taskFactory !== null) return this.#taskFactory(this, source, options);
+    if (this.#taskFactory !== null) return this.#taskFactory(this.#self, source, options);
     return new Task(source, { ...options, loop: this });
   }
 
@@ -376,15 +378,17 @@ export class BaseEventLoop implements AbstractEventLoop, Disposable {
     const handler = this.#exceptionHandler;
     tell(
       context,
-      handler && ((context) => handler(this, context)),
+      handler && ((context) => handler(this.#self, context)),
       (context) => this.defaultExceptionHandler(context),
     );
   }
 
   /**
    * Tells whether debug mode is on: slow callbacks are reported, and transports that are open when
-   * the loop is closed; reports say where callbacks, futures, tasks and transports were made. It is on from the start where the environment variable
-   * `ASYNCIO_DEBUG` is set, and may be read without asking the user.
+   * the loop is closed; reports say where callbacks, futures, tasks and transports were made.
+   *
+   * It is on from the start where the environment variable `ASYNCIO_DEBUG` is set, to anything but
+   * `0`, and may be read without asking the user.
    */
   getDebug(): boolean {
     return this.#debug;
@@ -429,6 +433,11 @@ export class BaseEventLoop implements AbstractEventLoop, Disposable {
    */
   addReadySource(source: ReadySource): () => void {
     return this.#turns.addSource(source);
+  }
+
+  /** Who the loop is to others: nobody can make one without connections, this class is abstract. */
+  get #self(): AbstractEventLoop {
+    return this as unknown as AbstractEventLoop;
   }
 
   #assertOpen(): void {

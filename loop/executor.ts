@@ -64,6 +64,8 @@ export interface Executor {
    * @returns What it returns, or a promise of it.
    */
   submit<A extends unknown[], R>(func: Executable<A, R>, ...args: A): R | PromiseLike<R>;
+  /** Takes back what {@linkcode Executor.submit} returned `result` for, if it has not begun. */
+  cancel?(result: unknown): boolean;
   /** Takes no more work, waits for what there is, and frees what the executor holds. */
   shutdown?(options?: ExecutorShutdownOptions): void | PromiseLike<void>;
 }

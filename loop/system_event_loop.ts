@@ -17,6 +17,7 @@ import {
 import type { DatagramTransport, SubprocessTransport } from "../net/transports.ts";
 import { checkFunction, show } from "../net/validate.ts";
 import { SocketEventLoop } from "./socket_event_loop.ts";
+import { CancelledError } from "./errors.ts";
 import type { Executable, Executor, ExecutorShutdownOptions } from "./executor.ts";
 import { type Future, settle } from "./future.ts";
 import { WorkerExecutor } from "./worker_executor.ts";
@@ -188,7 +189,7 @@ export class SystemEventLoop extends SocketEventLoop {
    * {@linkcode WorkerExecutor}, which starts threads when they are needed.
    *
    * On a worker the function must be self-contained, or given as a {@linkcode ModuleFunction}.
-   * Cancelling the future ends the wait; the function goes on.
+   * Cancelling the future takes the function back if it has not begun; one that runs goes on.
    *
    * @typeParam A The types of the arguments.
    * @typeParam R The type of the result.
@@ -223,11 +224,15 @@ export class SystemEventLoop extends SocketEventLoop {
     const chosen = executor === null ? this.#getDefaultExecutor() : checkExecutor(executor);
     const result = chosen.submit(func, ...args);
     const future = this.createFuture<R>();
+    future.addDoneCallback(() => {
+      if (future.cancelled()) chosen.cancel?.(result);
+    });
     Promise.resolve(result).then((value) => {
       if (!future.done()) future.setResult(value);
     }, (exception) => {
       // Anything can be thrown, also what is no error.
       if (!future.done()) return settle(future, { kind: "exception", exception });
+      if (exception instanceof CancelledError) return; // It was taken back.
       const message = "A function failed in an executor, and its future was cancelled";
       this.callExceptionHandler({ message, exception, future });
     });

@@ -5,6 +5,7 @@
  */
 import type { Worker } from "node:worker_threads";
 import { checkNumber } from "../net/validate.ts";
+import { CancelledError } from "./errors.ts";
 import type { Executable, Executor, ExecutorShutdownOptions } from "./executor.ts";
 import { revive, type WorkerAnswer, type WorkerRequest, workerUrl } from "./worker_main.ts";
 import { toRequest } from "./worker_request.ts";
@@ -57,8 +58,8 @@ export class WorkerExecutor implements Executor, AsyncDisposable {
   readonly #maxWorkers: number;
   /** Jobs that no worker has begun, oldest first. */
   readonly #waiting = new Set<Job>();
-  /** Jobs that are not done. */
-  readonly #jobs = new Set<Job>();
+  /** Jobs that are not done, by the promises of their results. */
+  readonly #jobs = new Map<unknown, Job>();
   readonly #threads = new Set<Thread>();
   readonly #idle: Thread[] = [];
   /** How many workers are being started. */
@@ -89,9 +90,22 @@ export class WorkerExecutor implements Executor, AsyncDisposable {
     if (this.#isShutDown) throw new Error("The executor has been shut down");
     const job: Job = { request, outcome: Promise.withResolvers() };
     this.#waiting.add(job);
-    this.#jobs.add(job);
+    this.#jobs.set(job.outcome.promise, job);
     this.#assign();
     return job.outcome.promise as Promise<R>;
+  }
+
+  /**
+   * Takes back a function that no worker has begun: its promise is rejected.
+   *
+   * @param result What {@linkcode WorkerExecutor.submit} returned.
+   * @returns Whether that was possible.
+   */
+  cancel(result: unknown): boolean {
+    const job = this.#jobs.get(result);
+    if (job === undefined || !this.#waiting.delete(job)) return false;
+    this.#settle(job, () => job.outcome.reject(new CancelledError("The function was taken back")));
+    return true;
   }
 
   /** Gives jobs that wait to workers, as far as there are any. */
@@ -165,7 +179,7 @@ export class WorkerExecutor implements Executor, AsyncDisposable {
   }
 
   #settle(job: Job, settle: () => void): void {
-    this.#jobs.delete(job);
+    this.#jobs.delete(job.outcome.promise);
     settle();
   }
 
@@ -190,7 +204,7 @@ export class WorkerExecutor implements Executor, AsyncDisposable {
     this.#isShutDown = true;
     await this.#finished(timeout);
     this.#waiting.clear();
-    for (const job of this.#jobs) {
+    for (const job of this.#jobs.values()) {
       const late = new Error(`The executor was shut down, and waited ${timeout} ms in vain`);
       this.#settle(job, () => job.outcome.reject(late));
     }
@@ -199,7 +213,7 @@ export class WorkerExecutor implements Executor, AsyncDisposable {
 
   /** Waits until all jobs are done, or for `timeout` ms. */
   async #finished(timeout: number | undefined): Promise<void> {
-    const done = Promise.allSettled([...this.#jobs].map(({ outcome }) => outcome.promise));
+    const done = Promise.allSettled(this.#jobs.keys());
     if (timeout === undefined || this.#jobs.size === 0) return void await done;
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, timeout);

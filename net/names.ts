@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { abortable } from "@std/async";
+import { abortable } from "@std/async/abortable";
 import { formatHost } from "./addresses.ts";
 import { explain, fromNodeError } from "./os_error.ts";
 import { requireNet } from "./permission.ts";

@@ -108,9 +108,9 @@ export class BufferedProtocol extends BaseProtocol {
   /** Called once, first, when the connection is there. */
   override connectionMade?(transport: Transport): void;
   /**
-   * Called for a buffer to receive into, of at least one byte.
+   * Called for a buffer of at least one byte, when there is something to put into it.
    *
-   * @param sizeHint A size in bytes that would suit, or -1.
+   * @param sizeHint A size in bytes that would suit, or -1: any will do.
    */
   getBuffer?(sizeHint: number): Uint8Array;
   /** Called when `n` bytes have been stored at the start of the buffer. */

@@ -24,11 +24,10 @@ export class PushLoop {
   readonly #tell: (callback: () => void) => void;
   /** What came, in part while reading was paused. */
   readonly #buffer = new ReadBuffer();
-  /** The protocol's own buffer and its owner, while a read into it is under way. */
-  #borrowed: { buffer: Uint8Array; owner: BufferedProtocol } | null = null;
   #reading = false;
+  #delivering = false;
   #ended = false;
-  /** The end came while reading was paused. */
+  /** The end came, and was not told yet: reading may be paused. */
   #endHeld = false;
   /** Who gets the read under way, since {@linkcode handOver}. */
   #heir: PromiseWithResolvers<Uint8Array | null> | null = null;
@@ -78,49 +77,21 @@ export class PushLoop {
 
   /** Goes on, if the transport reads; it may be called at any time. */
   run(): void {
-    if (this.#source.isReading() && this.#buffer.length > 0) {
-      this.#deliver(this.#buffer.take(this.#buffer.length));
-    }
+    if (this.#delivering) return; // Called by what is delivered to: it goes on behind that.
+    this.#deliver();
     if (this.#endHeld && this.#source.isReading()) this.#end();
     if (this.#reading || this.#ended || !this.#source.beforeRead()) return;
-    const space = this.#space();
-    if (space === null) return;
     this.#reading = true;
-    this.#source.carrier.read(space).then(this.#onRead, this.#onError);
-  }
-
-  #space(): Uint8Array | null {
-    const protocol: BufferedProtocol = this.#protocol();
-    if (protocol.getBuffer === undefined) return this.#buffer.space(PIECE);
-    this.#tell(() => {
-      const buffer = protocol.getBuffer!(-1);
-      if (buffer.length === 0) throw new RangeError("getBuffer() returned an empty buffer");
-      this.#borrowed = { buffer, owner: protocol };
-    });
-    return this.#borrowed?.buffer ?? null;
+    this.#source.carrier.read(this.#buffer.space(PIECE)).then(this.#onRead, this.#onError);
   }
 
   readonly #onRead = (n: number | null): void => {
     this.#reading = false;
-    const borrowed = this.#borrowed;
-    this.#borrowed = null;
     if (this.#heir !== null) {
-      const bytes = (n: number) => borrowed?.buffer.slice(0, n) ?? this.#buffer.lentBytes(n);
-      return this.#heir.resolve(n === null ? null : bytes(n));
+      return this.#heir.resolve(n === null ? null : this.#buffer.lentBytes(n));
     }
-    if (n === null) {
-      if (this.#source.isReading()) this.#end();
-      else this.#endHeld = true;
-      return;
-    }
-    if (borrowed === null) {
-      this.#buffer.filled(n);
-    } else if (borrowed.owner === this.#protocol() && this.#source.isReading()) {
-      this.#tell(() => borrowed.owner.bufferUpdated?.(n));
-    } else {
-      // Another protocol is in force by now, or reading is paused.
-      this.#buffer.append(borrowed.buffer.subarray(0, n));
-    }
+    if (n === null) this.#endHeld = true;
+    else this.#buffer.filled(n);
     this.run();
   };
 
@@ -136,18 +107,25 @@ export class PushLoop {
     this.#source.readEnded();
   }
 
-  #deliver(data: Uint8Array): void {
-    this.#tell(() => {
-      const protocol: Protocol & BufferedProtocol = this.#protocol();
-      if (protocol.getBuffer === undefined) return protocol.dataReceived?.(data);
-      for (let at = 0; at < data.length;) {
-        const buffer = protocol.getBuffer(data.length - at);
-        if (buffer.length === 0) throw new RangeError("getBuffer() returned an empty buffer");
-        const piece = data.subarray(at, at + buffer.length);
-        buffer.set(piece);
-        protocol.bufferUpdated?.(piece.length);
-        at += piece.length;
-      }
-    });
+  #deliver(): void {
+    this.#delivering = true;
+    while (this.#buffer.length > 0 && this.#source.isReading()) this.#tell(this.#handOut);
+    this.#delivering = false;
   }
+
+  /**
+   * A protocol's own buffer is asked for only when there is something to put into it, and filled
+   * at once: what else the protocol does with it meanwhile is not disturbed.
+   */
+  readonly #handOut = (): void => {
+    const protocol: Protocol & BufferedProtocol = this.#protocol();
+    if (protocol.getBuffer === undefined) {
+      const data = this.#buffer.take(this.#buffer.length);
+      return protocol.dataReceived?.(data);
+    }
+    const buffer = protocol.getBuffer(-1);
+    if (buffer.length === 0) throw new RangeError("getBuffer() returned an empty buffer");
+    const n = this.#buffer.moveTo(buffer);
+    protocol.bufferUpdated?.(n);
+  };
 }

@@ -112,6 +112,16 @@ export class ReadBuffer {
       : new Uint8Array(chunk.buffer, start, n); // 20 ns; `subarray` takes 26.
   }
 
+  /** Moves the first bytes to `target`, as many as there are or fit. Returns how many. */
+  moveTo(target: Uint8Array): number {
+    const n = Math.min(this.length, target.length);
+    target.set(this.#chunk.subarray(this.#start, this.#start + n));
+    // Nobody has seen these bytes of the chunk: they may be written again.
+    if (n === this.length && this.#lent === null) this.#end = this.#start;
+    else this.#start += n;
+    return n;
+  }
+
   /** Removes the first `n` bytes, which must be there. */
   skip(n: number): void {
     this.#start += n;

@@ -34,7 +34,25 @@ export interface ExtraInfo {
   subprocess: unknown;
 }
 
-/** What every transport can do. */
+/**
+ * What every transport can do.
+ *
+ * @example Who is at the other end?
+ * ```ts
+ * import { getEventLoop, Protocol } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const loop = getEventLoop();
+ * await using server = await loop.createServer(() => new Protocol(), "127.0.0.1", 0);
+ * const { port } = server.sockets[0]!.addr as Deno.NetAddr;
+ * const [transport] = await loop.createConnection(() => new Protocol(), "127.0.0.1", port);
+ * const peername = transport.getExtraInfo("peername");
+ * assertEquals((peername as Deno.NetAddr).port, port);
+ * assertEquals(transport.getExtraInfo("cipher", "none: this is no TLS"), "none: this is no TLS");
+ * transport.close();
+ * assertEquals(transport.isClosing(), true);
+ * ```
+ */
 export abstract class BaseTransport {
   /** Closes the transport after what was written has been sent; it returns at once. */
   abstract close(): void;
@@ -67,7 +85,25 @@ export abstract class BaseTransport {
   abstract setProtocol(protocol: BaseProtocol): void;
 }
 
-/** A transport that receives. */
+/**
+ * A transport that receives.
+ *
+ * @example Pausing
+ * ```ts
+ * import { getEventLoop, Protocol } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const loop = getEventLoop();
+ * await using server = await loop.createServer(() => new Protocol(), "127.0.0.1", 0);
+ * const { port } = server.sockets[0]!.addr as Deno.NetAddr;
+ * const [transport] = await loop.createConnection(() => new Protocol(), "127.0.0.1", port);
+ * transport.pauseReading();
+ * assertEquals(transport.isReading(), false);
+ * transport.resumeReading();
+ * assertEquals(transport.isReading(), true);
+ * transport.close();
+ * ```
+ */
 export abstract class ReadTransport extends BaseTransport {
   /** Tells whether the transport receives: neither paused nor closing. */
   abstract isReading(): boolean;
@@ -85,7 +121,26 @@ export interface WriteBufferLimits {
   low?: number | undefined;
 }
 
-/** A transport that sends. */
+/**
+ * A transport that sends.
+ *
+ * @example What waits to be sent, and how much may
+ * ```ts
+ * import { getEventLoop, Protocol } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const loop = getEventLoop();
+ * await using server = await loop.createServer(() => new Protocol(), "127.0.0.1", 0);
+ * const { port } = server.sockets[0]!.addr as Deno.NetAddr;
+ * const [transport] = await loop.createConnection(() => new Protocol(), "127.0.0.1", port);
+ * assertEquals(transport.getWriteBufferLimits(), { low: 16_384, high: 65_536 });
+ * transport.setWriteBufferLimits({ high: 1_000_000 });
+ * transport.write("hello, ");
+ * transport.writeLines(["wor", "ld"]);
+ * assertEquals(transport.getWriteBufferSize(), 12);
+ * transport.close();
+ * ```
+ */
 export abstract class WriteTransport extends BaseTransport {
   /** Buffers `data` and sends it soon; strings go as UTF-8. The data may be reused at once. */
   abstract write(data: Uint8Array | string): void;
@@ -110,7 +165,33 @@ export abstract class WriteTransport extends BaseTransport {
   abstract setWriteBufferLimits(limits?: WriteBufferLimits): void;
 }
 
-/** A transport for a byte stream, in both directions. */
+/**
+ * A transport for a byte stream, in both directions.
+ *
+ * @example A protocol that answers and hangs up
+ * ```ts
+ * import { getEventLoop, Protocol, type Transport } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const loop = getEventLoop();
+ * class Shouter extends Protocol {
+ *   #transport!: Transport;
+ *   override connectionMade(transport: Transport) {
+ *     this.#transport = transport;
+ *   }
+ *   override dataReceived(data: Uint8Array) {
+ *     this.#transport.write(new TextDecoder().decode(data).toUpperCase());
+ *     this.#transport.close();
+ *   }
+ * }
+ * await using server = await loop.createServer(() => new Shouter(), "127.0.0.1", 0);
+ * const { port } = server.sockets[0]!.addr as Deno.NetAddr;
+ *
+ * using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+ * await conn.write(new TextEncoder().encode("hello"));
+ * assertEquals(await new Response(conn.readable).text(), "HELLO");
+ * ```
+ */
 export abstract class Transport extends WriteTransport implements ReadTransport {
   /** Tells whether the transport receives: neither paused nor closing. */
   abstract isReading(): boolean;
@@ -120,7 +201,32 @@ export abstract class Transport extends WriteTransport implements ReadTransport 
   abstract resumeReading(): void;
 }
 
-/** A transport for datagrams. */
+/**
+ * A transport for datagrams.
+ *
+ * @example A protocol that sends each datagram back
+ * ```ts
+ * import { DatagramProtocol, type DatagramTransport } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Echo extends DatagramProtocol {
+ *   #transport!: DatagramTransport;
+ *   override connectionMade(transport: DatagramTransport) {
+ *     this.#transport = transport;
+ *   }
+ *   override datagramReceived(data: Uint8Array, addr: Deno.Addr) {
+ *     this.#transport.sendTo(data, addr);
+ *   }
+ * }
+ *
+ * const sent: unknown[] = [];
+ * const transport: Pick<DatagramTransport, "sendTo"> = { sendTo: (data) => sent.push(data) };
+ * const echo = new Echo();
+ * echo.connectionMade(transport as DatagramTransport);
+ * echo.datagramReceived(new Uint8Array(3), { transport: "udp", hostname: "::1", port: 53 });
+ * assertEquals(sent, [new Uint8Array(3)]);
+ * ```
+ */
 export abstract class DatagramTransport extends BaseTransport {
   /**
    * Sends one datagram, without waiting; a string goes as UTF-8. The data may be reused at once.
@@ -144,7 +250,32 @@ export abstract class DatagramTransport extends BaseTransport {
   abstract setWriteBufferLimits(limits?: WriteBufferLimits): void;
 }
 
-/** A transport for a child process. */
+/**
+ * A transport for a child process.
+ *
+ * @example A protocol that ends the child once it complains
+ * ```ts
+ * import { SubprocessProtocol, type SubprocessTransport } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Strict extends SubprocessProtocol {
+ *   #transport!: SubprocessTransport;
+ *   override connectionMade(transport: SubprocessTransport) {
+ *     this.#transport = transport;
+ *   }
+ *   override pipeDataReceived(fd: number) {
+ *     if (fd === 2) this.#transport.terminate();
+ *   }
+ * }
+ *
+ * let terminated = false;
+ * const child: Pick<SubprocessTransport, "terminate"> = { terminate: () => terminated = true };
+ * const strict = new Strict();
+ * strict.connectionMade(child as SubprocessTransport);
+ * strict.pipeDataReceived(2);
+ * assertEquals(terminated, true);
+ * ```
+ */
 export abstract class SubprocessTransport extends BaseTransport {
   /** The child's process id. */
   abstract getPid(): number;

@@ -3,7 +3,8 @@
     python3 -W ignore tests/conformance/record_protocols.py > tests/conformance/protocols.jsonl
 
 Each case is a script for one connection over TCP: what its protocol does in its callbacks, and what
-is done to the transport and by the peer, step by step; each step is given time to take effect.
+is done to the transport and by the peer, step by step; each step is given time to take effect, and
+has a log of its own: first what happens before any step, last what abort() makes of the rest.
 protocols_test.ts does the same to ours and compares the logs. Pieces of data that come in a row are
 logged as one, for the network may cut them as it likes.
 """
@@ -146,7 +147,8 @@ class Script:
 
     def __init__(self, name, case):
         self.name, self.case = name, case
-        self.log = []
+        self.logs = []  # of each step that is over
+        self.log = []  # of the step that is under way
         self.transport = None
         self.background = []
         self.seen_by_peer = []  # logged last, for nothing orders it against the callbacks
@@ -163,19 +165,20 @@ class Script:
         for step in self.case["steps"]:
             await self.step(*step)
             await self.settled()
-        self.log.append("end")
         if not self.transport.is_closing():
             self.transport.abort()
         await self.settled()
         self.peer.close()
         for task in self.background:
             task.cancel()
-        return self.log + self.seen_by_peer
+        return self.logs
 
     async def settled(self):
         seen = None
         while seen != (seen := (len(self.log), self.read, len(self.seen_by_peer))):
             await asyncio.sleep(PAUSE)
+        self.logs.append(self.log + self.seen_by_peer)
+        self.log, self.seen_by_peer = [], []
 
     def protocol(self, prefix, buffered=None):
         size = self.case.get("buffered") if prefix == "" else buffered
@@ -326,7 +329,7 @@ async def main():
             assert recorded.setdefault(name, log) == log, (name, log, recorded[name])
     print(json.dumps({"python": sys.version.split()[0]}))
     for name, case in CASES.items():
-        print(json.dumps({"name": name, "case": case, "log": recorded[name]}))
+        print(json.dumps({"name": name, "case": case, "logs": recorded[name]}))
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ Deno.test("SNI chooses the certificate", async () => {
   const { cert, key } = other;
   const ssl = {
     ...context,
-    sni: { "other.example": { cert, key }, "x.wild.example": { cert, key } },
+    sni: { "other.example": { cert, key }, "*.wild.example": { cert, key } },
   };
   await using server = await serve({ ssl });
   for (
@@ -151,6 +151,25 @@ Deno.test("a name that no certificate is for is refused, where there is no other
 });
 
 const demanding = { ...context, caCerts: [authority.cert], requestCert: true };
+
+Deno.test("requestCert holds for every name", async () => {
+  using reports = new Reports();
+  const sni = { localhost: { cert: good.cert, key: good.key } };
+  await using server = await serve({ ssl: { ...demanding, sni } });
+  await using peer = startClientPeer(portOf(server), authority);
+  assertEquals((await reports.next()).reason, "NO_CERTIFICATE");
+  const { certFile, keyFile } = foreignClient;
+  await using foreign = startClientPeer(
+    portOf(server),
+    authority,
+    "-cert",
+    certFile,
+    "-key",
+    keyFile,
+  );
+  assertEquals((await reports.next()).reason, "UNKNOWN_AUTHORITY");
+  await Promise.all([peer.ended(), foreign.ended()]);
+});
 
 for (const version of ["-tls1_2", "-tls1_3"]) {
   Deno.test(`requestCert takes a good client's certificate (${version})`, async () => {

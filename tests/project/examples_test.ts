@@ -225,29 +225,6 @@ Deno.test("echo_client_protocol.ts talks to echo_server_protocol.ts", async () =
   );
 });
 
-Deno.test("socket_pair_streams.ts receives what the other end sends", async () => {
-  await using program = example("socket_pair_streams.ts");
-  assertEquals(await outputOf(program), "Received: abc\n");
-});
-
-Deno.test("watch_socket.ts receives what the other end sends", async () => {
-  await using program = example("watch_socket.ts");
-  assertEquals(await outputOf(program), "Received: abc\n");
-});
-
-Deno.test("file_server.ts serves the files of its folder, and nothing else", async () => {
-  await using server = example("file_server.ts", "examples", "0");
-  const url = `http://127.0.0.1:${await portOf(server)}`;
-  const file = await fetch(`${url}/file_server.ts`);
-  assertEquals(await file.text(), read("examples/file_server.ts"));
-  await server.waitFor(/GET \/file_server\.ts HTTP\/1\.1: \d+ bytes/);
-  for (const path of ["/nothing", "/", "/..%2fdeno.json"]) {
-    const { status, body } = await fetch(url + path);
-    assertEquals(status, 404, path);
-    await body?.cancel();
-  }
-});
-
 Deno.test("udp_echo.ts echoes a datagram", async () => {
   await using program = example("udp_echo.ts");
   assertEquals(
@@ -277,4 +254,27 @@ Deno.test("cpu_work.ts counts primes on workers while the loop goes on", async (
     "There are 283146 primes below 4000000.\n" +
       "Meanwhile the loop went on: many ticks of its timer.\n",
   );
+});
+
+Deno.test("socket_pair_streams.ts receives what the other end sends", async () => {
+  await using program = example("socket_pair_streams.ts");
+  assertEquals(await outputOf(program), "Received: abc\n");
+});
+
+Deno.test("watch_socket.ts receives what the other end sends", async () => {
+  await using program = example("watch_socket.ts");
+  assertEquals(await outputOf(program), "Received: abc\n");
+});
+
+Deno.test("file_server.ts serves the files of its folder, and nothing else", async () => {
+  await using server = example("file_server.ts", "examples", "0");
+  const url = `http://127.0.0.1:${await portOf(server)}`;
+  const file = await fetch(`${url}/file_server.ts`);
+  assertEquals(await file.text(), read("examples/file_server.ts"));
+  await server.waitFor(/GET \/file_server\.ts HTTP\/1\.1: \d+ bytes/);
+  for (const path of ["/nothing", "/", "/..%2fdeno.json"]) {
+    const { status, body } = await fetch(url + path);
+    assertEquals(status, 404, path);
+    await body?.cancel();
+  }
 });

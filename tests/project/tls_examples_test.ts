@@ -90,6 +90,7 @@ Deno.test({
     for (const [name, text] of [["server.crt", good.cert], ["server.key", good.key]] as const) {
       await Deno.writeTextFile(`${folder}/${name}`, text, { mode: 0o600 });
     }
+    await Deno.writeTextFile(`${folder}/password`, "a password that nobody is asked for\n");
     if (Deno.uid() === 0) {
       await new Deno.Command("chmod", { args: ["711", folder] }).output();
       const files = ["pg", "server.crt", "server.key"].map((name) => `${folder}/${name}`);
@@ -97,7 +98,7 @@ Deno.test({
     }
     const made = await asPostgres(`${postgres}/initdb`, [
       ...["-D", data, "-U", "alice", "-A", "scram-sha-256", "--no-sync"],
-      ...["--pwfile=/etc/hostname"],
+      ...[`--pwfile=${folder}/password`],
     ]).output();
     assert(made.success, new TextDecoder().decode(made.stderr));
     const [probe] = [Deno.listen({ hostname: "127.0.0.1", port: 0 })];

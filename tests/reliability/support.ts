@@ -207,6 +207,19 @@ export async function attempt<T>(
   return { aborted: true, value: undefined };
 }
 
+/** Tries `once` with the abort at every step, until it comes too late. */
+export async function atEveryStep(
+  once: (step: number) => Promise<Attempt<unknown>>,
+): Promise<void> {
+  for (let step = 0;; step++) {
+    const { aborted } = await once(step);
+    if (!aborted) {
+      if (step === 0) throw new Error("there was nothing to abort");
+      return;
+    }
+  }
+}
+
 /** Counts the listeners that a signal gets and does not lose again. */
 function countListeners(signal: AbortSignal): () => number {
   const listeners = new Set<unknown>();

@@ -67,11 +67,13 @@ async function python(family: "AF_INET" | "AF_INET6", host: string, program: str
     stdout: "piped",
   }).spawn();
   const output = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  const port = Number((await output.read()).value);
+  let told = "";
+  while (!told.includes("\n")) told += (await output.read()).value ?? "\n";
+  const [port, ...lines] = told.split("\n");
   return {
-    port,
+    port: Number(port),
     async rest(): Promise<string> {
-      let rest = "";
+      let rest = lines.join("\n");
       for (let piece; !(piece = await output.read()).done;) rest += piece.value;
       assertEquals((await child.status).code, 0);
       return rest;

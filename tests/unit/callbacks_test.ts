@@ -62,7 +62,7 @@ Deno.test("a callback runs in its caller's async context, later and in held loop
   using loop = newEventLoop();
   const future = loop.createFuture<void>();
   storage.run("soon", () => loop.callSoon(see));
-  storage.run("later", () => loop.callLater(1, see));
+  storage.run("later", () => loop.callLater(50, see)); // Far behind the turns of the others.
   storage.run("done", () => future.addDoneCallback(see));
   storage.run("task", () =>
     loop.createTask(async () => {
@@ -70,7 +70,7 @@ Deno.test("a callback runs in its caller's async context, later and in held loop
       see();
     }));
   storage.run("other", () => loop.callSoon(() => future.setResult()));
-  await loop.runUntilComplete(() => sleep(3));
+  await loop.runUntilComplete(() => sleep(60));
   assertEquals(seen, ["soon", "task", "done", "later"]);
 });
 
@@ -85,6 +85,31 @@ Deno.test("callSoonThreadsafe() serves what a worker posts", async () => {
     loop.callSoonThreadsafe((text: string) => future.setResult(text), data);
   };
   assertEquals(await future, "from the worker");
+  worker.terminate();
+});
+
+Deno.test("callSoonThreadsafe() wakes a loop that has nothing to do, from a worker's port", async () => {
+  using loop = newEventLoop();
+  const { port1, port2 } = new MessageChannel();
+  // It posts when it is told to: by then the loop runs, and sleeps.
+  const source = `onmessage = ({ data: port }) => {
+    port.onmessage = ({ data }) => port.postMessage(data + 1);
+    port.postMessage(0);
+  }`;
+  const worker = new Worker(`data:text/javascript,${encodeURIComponent(source)}`, {
+    type: "module",
+  });
+  const received: unknown[] = [];
+  const receive = (n: number) => {
+    received.push([n, loop.isRunning()]);
+    if (n < 2) port1.postMessage(n);
+    else loop.stop();
+  };
+  port1.onmessage = ({ data }) => loop.callSoonThreadsafe(receive, data);
+  worker.postMessage(port2, [port2]);
+  await loop.runForever();
+  assertEquals(received, [[0, true], [1, true], [2, true]]);
+  port1.close();
   worker.terminate();
 });
 
@@ -156,38 +181,76 @@ Deno.test("a timer beyond 2^31 ms does not fire early, and is gone when cancelle
   handle.cancel(); // The sanitizer would see what is left.
 });
 
-Deno.test("a timer beyond 2^31 ms fires when it is due, over several of Deno's", () => {
-  const { setTimeout, clearTimeout } = globalThis;
-  let time = 0;
-  let armed: { at: number; fire: () => void } | null = null;
-  Object.assign(globalThis, {
-    setTimeout(fire: () => void, delay: number) {
-      assert(delay < 2 ** 31, `${delay}`);
-      armed = { at: time + delay, fire };
-    },
-    clearTimeout() {
-      armed = null;
-    },
-  });
-  try {
-    const due = 3 * 2 ** 31 + 5;
-    let dueCalls = 0;
-    const timers = new TimerQueue(() => time, () => dueCalls++);
-    timers.setRunning(true);
-    const handle = new TimerHandle(due, () => {}, [], getEventLoop(), timers);
-    timers.add(handle);
-    let rounds = 0;
-    for (; dueCalls === 0; rounds++) {
-      const { at, fire } = armed as unknown as { at: number; fire: () => void };
-      time = at;
+/** Stands in for Deno's timers and the clock, until it is disposed of. */
+class FakeTimers implements Disposable {
+  time = 0;
+  /** How many of Deno's timers were made. */
+  made = 0;
+  readonly armed = new Map<number, { at: number; fire: () => void }>();
+  readonly #real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
+
+  constructor() {
+    Object.assign(globalThis, {
+      setTimeout: (fire: () => void, delay: number) => {
+        assert(delay < 2 ** 31, `${delay}`);
+        this.armed.set(++this.made, { at: this.time + delay, fire });
+        return this.made;
+      },
+      clearTimeout: (id: number) => this.armed.delete(id),
+    });
+  }
+
+  /** Waits for the only one. */
+  fire(): void {
+    assertEquals(this.armed.size, 1);
+    for (const [id, { at, fire }] of this.armed) {
+      this.armed.delete(id);
+      this.time = at;
       fire();
     }
-    assertEquals([rounds, time], [4, due]);
-    assertEquals(timers.takeDue(time), [handle]);
-    assertEquals(armed, null);
-  } finally {
-    Object.assign(globalThis, { setTimeout, clearTimeout });
   }
+
+  [Symbol.dispose](): void {
+    Object.assign(globalThis, this.#real);
+  }
+}
+
+/** A queue on fake timers: what adds to it, and how often something was due. */
+function fakeQueue(fake: FakeTimers) {
+  const calls = { due: 0 };
+  const timers = new TimerQueue(() => fake.time, () => calls.due++);
+  timers.setRunning(true);
+  const add = (when: number) => {
+    const handle = new TimerHandle(when, () => {}, [], getEventLoop(), timers);
+    timers.add(handle);
+    return handle;
+  };
+  return { timers, add, calls };
+}
+
+Deno.test("a timer beyond 2^31 ms fires when it is due, over several of Deno's", () => {
+  using fake = new FakeTimers();
+  const { timers, add, calls } = fakeQueue(fake);
+  const due = 3 * 2 ** 31 + 5;
+  const handle = add(due);
+  while (calls.due === 0) fake.fire();
+  assertEquals([fake.made, fake.time], [4, due]);
+  assertEquals(timers.takeDue(fake.time), [handle]);
+  assertEquals(fake.armed.size, 0);
+});
+
+Deno.test("100,000 timers are one timer of Deno's, and none when they are cancelled", () => {
+  using fake = new FakeTimers();
+  const { timers, add } = fakeQueue(fake);
+  const handles = Array.from({ length: 100_000 }, (_, n) => add(1_000 + (n * 7919) % 1000));
+  assertEquals([fake.made, fake.armed.size], [1, 1]);
+  for (const handle of handles.splice(0, 50_000)) handle.cancel();
+  assertEquals(fake.armed.size, 1);
+  fake.fire();
+  assertEquals(timers.takeDue(fake.time).length, 50);
+  for (const handle of handles) handle.cancel();
+  assertEquals(fake.armed.size, 0);
+  assert(fake.made < 2_000, `${fake.made} of Deno's timers`);
 });
 
 Deno.test("a cancelled timer lets go of its callback", async () => {

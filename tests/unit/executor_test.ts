@@ -53,14 +53,18 @@ Deno.test("runInExecutor() gives back what the function returns or resolves to",
 Deno.test("a blocked worker does not hold up the loop, and others work meanwhile", async () => {
   await using executor = new WorkerExecutor({ maxWorkers: 2 });
   await inLoop(async (loop) => {
-    let ticks = 0;
-    const timer = setInterval(() => ticks++, 5);
-    const blocked = loop.runInExecutor(executor, block, 250);
-    for (let i = 0; i < 5; i++) await loop.runInExecutor(executor, (n: number) => n, i);
+    const flag = new Int32Array(new SharedArrayBuffer(4));
+    const blocked = loop.runInExecutor(executor, (flag: Int32Array) => {
+      return Atomics.wait(flag, 0, 0, 30_000);
+    }, flag);
+    for (let i = 0; i < 5; i++) {
+      await sleep(1);
+      assertEquals(await loop.runInExecutor(executor, (n: number) => n, i), i);
+    }
     assertEquals(blocked.done(), false);
-    assertEquals(await blocked, 250);
-    clearInterval(timer);
-    assert(ticks > 10, `${ticks} ticks`);
+    Atomics.store(flag, 0, 1);
+    Atomics.notify(flag, 0);
+    assert(await blocked !== "timed-out");
   });
 });
 
@@ -221,6 +225,26 @@ Deno.test("a cancelled future no longer waits, and an error that comes then is t
   });
   assertEquals((contexts[0]?.exception as Error).message, "too late");
   assertEquals(contexts.length, 1);
+});
+
+Deno.test("cancelling a future takes back what no worker has begun", async () => {
+  await using executor = new WorkerExecutor({ maxWorkers: 1 });
+  await inLoop(async (loop) => {
+    loop.setExceptionHandler((_loop, { message }) => {
+      throw new Error(message);
+    });
+    const flag = new Int32Array(new SharedArrayBuffer(4));
+    const raise = (flag: Int32Array) => Atomics.add(flag, 0, 1);
+    const first = loop.runInExecutor(executor, block, 50);
+    const second = loop.runInExecutor(executor, raise, flag);
+    const third = loop.runInExecutor(executor, raise, flag);
+    second.cancel();
+    assertEquals(await first, 50);
+    assertEquals(await third, 0);
+    await assertRejects(async () => await second, CancelledError);
+    assertEquals(flag[0], 1);
+    assertEquals(executor.cancel(Promise.resolve()), false);
+  });
 });
 
 Deno.test("run() shuts the default executor down; a closed loop runs nothing", async () => {

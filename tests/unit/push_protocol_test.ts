@@ -302,6 +302,67 @@ Deno.test("a BufferedProtocol receives into its own buffer", async () => {
   assertStrictEquals(protocol.lost, null);
 });
 
+Deno.test("a BufferedProtocol is asked for its buffer only when there is something to put into it", async () => {
+  let asked = 0;
+  class Counting extends Buffered {
+    override getBuffer(): Uint8Array {
+      asked++;
+      return this.buffer;
+    }
+  }
+  const protocol = new Counting();
+  const { carrier, transport } = memoryProtocol(protocol);
+  await turns();
+  assertEquals(asked, 0);
+  carrier.send("abcd");
+  await turns();
+  assertEquals([asked, protocol.received], [1, "abcd"]);
+  transport.abort();
+});
+
+Deno.test("a BufferedProtocol that pauses, or gives way, in bufferUpdated() gets no more", async () => {
+  const next = new Recorder();
+  class Pausing extends Buffered {
+    override bufferUpdated(n: number): void {
+      super.bufferUpdated(n);
+      transport.pauseReading();
+      if (this.received.length === 8) transport.setProtocol(next);
+    }
+  }
+  const protocol = new Pausing();
+  const { carrier, transport } = memoryProtocol(protocol);
+  carrier.send("abcdefghij");
+  await turns();
+  assertEquals(protocol.received, "abcd");
+  transport.resumeReading();
+  await turns();
+  assertEquals([protocol.received, next.calls], ["abcdefgh", []]);
+  transport.resumeReading();
+  assertEquals(next.calls, ["data ij"]);
+  transport.abort();
+});
+
+Deno.test("a BufferedProtocol that pauses and resumes at each byte is not called within itself", async () => {
+  let depth = 0;
+  class Bytewise extends Buffered {
+    override readonly buffer = new Uint8Array(1);
+    override bufferUpdated(n: number): void {
+      assertEquals(depth++, 0);
+      super.bufferUpdated(n);
+      transport.pauseReading();
+      transport.resumeReading();
+      depth--;
+    }
+  }
+  const protocol = new Bytewise();
+  const { carrier, transport, sink } = memoryProtocol(protocol);
+  const sent = "0123456789".repeat(3_000);
+  carrier.send(sent);
+  while (protocol.received.length < sent.length && sink.contexts.length === 0) await turns();
+  assertEquals(protocol.received, sent);
+  transport.abort();
+});
+
 Deno.test("a BufferedProtocol whose connection another protocol takes gives up the read under way", async () => {
   const protocol = new Buffered();
   const { carrier, transport } = memoryProtocol(protocol);
@@ -330,6 +391,7 @@ Deno.test("a BufferedProtocol that gives an empty buffer is reported", async () 
   const protocol = new Buffered();
   protocol.getBuffer = () => new Uint8Array(0);
   const { carrier, sink } = memoryProtocol(protocol);
+  carrier.send("data");
   await turns();
   assert(sink.contexts[0]?.exception instanceof RangeError);
   assert(carrier.closed);

@@ -20,7 +20,16 @@ type Step = { op: string; n: number };
 
 const steps = fc.array(
   fc.record({
-    op: fc.constantFrom("append", "prepend", "read", "bulk", "appendWhileLent", "take", "skip"),
+    op: fc.constantFrom(
+      "append",
+      "prepend",
+      "read",
+      "bulk",
+      "appendWhileLent",
+      "take",
+      "move",
+      "skip",
+    ),
     n: fc.oneof(fc.nat(40), fc.nat(3_000), fc.constantFrom(0, 256, 4_096, 65_536, 150_000)),
   }),
   { maxLength: 40 },
@@ -51,6 +60,14 @@ function step(buffer: ReadBuffer, model: Model, { op, n }: Step): void {
       space.set(data);
       buffer.filled(data.length);
       model.content = concat([model.content, data]);
+      break;
+    }
+    case "move": {
+      const target = new Uint8Array(n);
+      const count = buffer.moveTo(target);
+      assertEquals(count, Math.min(n, model.content.length));
+      assert(equals(target.subarray(0, count), model.content.subarray(0, count)));
+      model.content = model.content.subarray(count);
       break;
     }
     case "take": {

@@ -10,18 +10,7 @@ import { Server } from "../../../server.ts";
 import { startServer } from "../../../streams.ts";
 import { FakeListener } from "../../fake_listener.ts";
 import { memoryStreams, pattern, Sink, text } from "../../support.ts";
-import { type Attempt, attempt, test } from "../support.ts";
-
-/** Tries `once` with the abort at every step, until it comes too late. */
-async function atEveryStep(once: (step: number) => Promise<Attempt<unknown>>): Promise<void> {
-  for (let step = 0;; step++) {
-    const { aborted } = await once(step);
-    if (!aborted) {
-      assert(step > 0, "there was nothing to abort");
-      return;
-    }
-  }
-}
+import { atEveryStep, attempt, test } from "../support.ts";
 
 const reads: Record<string, (reader: StreamReader, options: WaitOptions) => Promise<Uint8Array>> = {
   "read(n)": (reader, options) => reader.read(5, options),

@@ -39,7 +39,10 @@ export class EchoServer implements AsyncDisposable {
   static async start(shell?: string): Promise<EchoServer> {
     const program = start("echo_server", ["--allow-net=127.0.0.1"], [], shell);
     const port = await portOf(program);
-    return new EchoServer(program, port, await openConnection("127.0.0.1", port, { limit: 1e6 }));
+    const streams = await openConnection("127.0.0.1", port, { limit: 1e6 });
+    const server = new EchoServer(program, port, streams);
+    await server.stats(); // It has accepted this connection: what it holds can be counted.
+    return server;
   }
 
   /** What it holds right now. */
@@ -65,6 +68,15 @@ export class EchoServer implements AsyncDisposable {
     const { stdout } = await new Deno.Command("ls", { args: [`/proc/${this.program.pid}/fd`] })
       .output();
     return text(stdout).trim().split("\n").length;
+  }
+
+  /** How many descriptors it has once there are `expected`, or after a while: the system closes late. */
+  async descriptorsAgain(expected: number | null): Promise<number | null> {
+    for (let i = 0; i < 50; i++) {
+      if (await this.descriptors() === expected) break;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    return await this.descriptors();
   }
 
   /** Asks it to end, and checks that it does so by itself. */
