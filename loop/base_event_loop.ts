@@ -9,7 +9,7 @@ import { current } from "./current.ts";
 import { isDebugAsked } from "./debug.ts";
 import type { ExceptionContext } from "./exception_context.ts";
 import { printException, tell } from "./exception_handling.ts";
-import { Future } from "./future.ts";
+import { Future, madeAt } from "./future.ts";
 import { Handle, release, TimerHandle } from "./handle.ts";
 import type { ScheduledTask } from "./scheduler.ts";
 import type { LoopConnections } from "./loop_connections.ts";
@@ -159,7 +159,11 @@ export abstract class BaseEventLoop
     for (const check of this.#checks) check();
     this.#checks.clear();
     for (const task of this.#tasks) {
-      this.callExceptionHandler({ message: "The loop of a pending task was closed", task });
+      this.callExceptionHandler({
+        message: "The loop of a pending task was closed",
+        task,
+        sourceTraceback: task instanceof Future ? madeAt(task) : undefined,
+      });
     }
     this.#tasks.clear();
   }

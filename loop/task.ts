@@ -4,7 +4,7 @@
  * @module
  */
 import { CancelledError } from "./errors.ts";
-import { Future, type Outcome, settle, stateOf } from "./future.ts";
+import { Future, madeAt, type Outcome, settle, stateOf } from "./future.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 /** What a task runs: a function, which is given the task's signal, or a promise. */
@@ -227,6 +227,7 @@ export class Task<T = unknown> extends Future<T> {
       message: `${this.#name} failed after it was cancelled`,
       exception,
       task: this,
+      sourceTraceback: madeAt(this),
     });
   }
 }

@@ -138,13 +138,18 @@ Deno.test("close() is final, and may be called twice", async () => {
   await assertRejects(() => loop.runUntilComplete(() => {}), Error, closed);
 });
 
-Deno.test("close() reports tasks that are not done", () => {
+Deno.test("close() reports tasks that are not done, and in debug mode where they were made", () => {
   const loop = newEventLoop();
   const contexts = collect(loop);
   const task = loop.createTask(() => {});
+  loop.setDebug(true);
+  const other = loop.createTask(() => {});
   loop.close();
-  assertEquals(contexts.length, 1);
+  assertEquals(contexts.length, 2);
   assertStrictEquals(contexts[0]?.task, task);
+  assertEquals(contexts[0]?.sourceTraceback, undefined);
+  assertStrictEquals(contexts[1]?.task, other);
+  assert(contexts[1]?.sourceTraceback?.includes("event_loop_test.ts"));
 });
 
 Deno.test("getRunningLoop() never fails, and prefers the loop that runs", async () => {
