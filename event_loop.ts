@@ -9,6 +9,10 @@ import { EventLoop } from "./loop/event_loop.ts";
 import type { TaskSource } from "./loop/task.ts";
 import type { WaitOptions } from "./net/wait_options.ts";
 
+export { SocketEventLoop } from "./loop/socket_event_loop.ts";
+export type { AddrInfo, GetAddrInfoOptions } from "./net/names.ts";
+export type { ReadablePipe, WritablePipe } from "./net/pipes.ts";
+export type { SendableFile, SendfileOptions } from "./net/sendfile.ts";
 export { EventLoop } from "./loop/event_loop.ts";
 export type { LoopConnections, LoopStartTlsOptions } from "./loop/loop_connections.ts";
 export type { LocalAddr } from "./net/connect.ts";
@@ -19,6 +23,7 @@ export type {
   CreateConnectionSockOptions,
   CreateUnixConnectionOptions,
 } from "./net/open_carrier.ts";
+export type { DatagramEndpointOptions, RemoteAddr } from "./net/open_datagram.ts";
 export type {
   CreateServerOptions,
   CreateServerSockOptions,

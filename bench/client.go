@@ -4,6 +4,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,7 +22,8 @@ type load struct {
 	Depth       int    // Messages in a batch.
 	Connections int
 	Seconds     float64
-	Idle        bool // Opens the connections, and holds them until stdin ends.
+	Authority   string // Whose certificates to trust, in PEM; without it there is no TLS.
+	Idle        bool   // Opens the connections, and holds them until stdin ends.
 }
 
 // Up to this many bytes fit into the sockets' buffers, whatever the server does meanwhile.
@@ -48,6 +51,11 @@ func main() {
 	for i := range conns {
 		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", l.Port))
 		check(err)
+		if l.Authority != "" {
+			roots := x509.NewCertPool()
+			roots.AppendCertsFromPEM([]byte(l.Authority))
+			conn = tls.Client(conn, &tls.Config{RootCAs: roots, ServerName: "localhost"})
+		}
 		conns[i] = conn
 		if (i+1)%acceptedEvery == 0 || i == len(conns)-1 {
 			echo(conn, l.message(), make([]byte, l.Size), true)

@@ -20,11 +20,17 @@ async function echo(conn: Deno.Conn, batch: Uint8Array, block: Uint8Array): Prom
   await sent;
 }
 
-async function connect({ port, connections }: Load, message: Uint8Array): Promise<Deno.Conn[]> {
+async function connect(
+  { port, connections, authority }: Load,
+  message: Uint8Array,
+): Promise<Deno.Conn[]> {
   const conns: Deno.Conn[] = [];
   for (let i = 1; i <= connections; i++) {
-    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
-    conn.setNoDelay(true);
+    const tcp = await Deno.connect({ hostname: "127.0.0.1", port });
+    tcp.setNoDelay(true);
+    const conn = authority === undefined
+      ? tcp
+      : await Deno.startTls(tcp, { hostname: "localhost", caCerts: [authority] });
     conns.push(conn);
     if (i % ACCEPTED_EVERY === 0 || i === connections) {
       await echo(conn, message, new Uint8Array(message.length));

@@ -19,16 +19,21 @@ export interface EchoWorkload {
   goals: readonly Goal[];
 }
 
-/** Measures every contender in turn, round by round. */
+/**
+ * Measures every contender in turn, round by round.
+ *
+ * @param serverArgs What the servers are told besides their kind.
+ */
 export async function measureEcho(
   { id, title, unit, load, contenders, goals }: EchoWorkload,
   { tools, rounds, seconds }: Settings,
+  ...serverArgs: string[]
 ): Promise<Outcome> {
   await using stack = new AsyncDisposableStack();
   const servers = new Map<string, Server>();
   const figures: Record<string, number[]> = {};
   for (const [name, [peer, kind]] of Object.entries(contenders)) {
-    const server = stack.use(await serve(peer, kind, tools));
+    const server = stack.use(await serve(peer, kind, tools, ...serverArgs));
     if (server === null) continue;
     servers.set(name, server);
     figures[name] = [];

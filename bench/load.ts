@@ -16,6 +16,8 @@ export interface Load {
   depth: number;
   connections: number;
   seconds: number;
+  /** Connect over TLS, to who has a certificate of this authority, in PEM. */
+  authority?: string;
   /** Open the connections and say nothing. */
   idle?: boolean;
 }

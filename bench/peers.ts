@@ -6,12 +6,14 @@
 import { firstOutput, path, type Tools } from "./tools.ts";
 
 /** What a server does with each connection; not each knows each. */
-export type Kind = "bytes" | "lines" | "iteration" | "frames" | "idle";
+export type Kind = "bytes" | "lines" | "iteration" | "frames" | "idle" | "tls";
 
 /** A server that is compared. */
 export type Peer =
   | "ours"
+  | "ours over TLS"
   | "Deno.Conn"
+  | "Deno.listenTls"
   | "web streams"
   | "node:net"
   | "asyncio"
@@ -20,13 +22,17 @@ export type Peer =
 
 /** The command that starts a server, or `null` if what it needs is missing. */
 function command(peer: Peer, args: string[], tools: Tools): [program: string, ...string[]] | null {
-  const deno = (script: string): [string, ...string[]] => {
-    const flags = ["run", "--quiet", "--no-prompt", "--allow-net=127.0.0.1"];
+  const deno = (script: string, ...more: string[]): [string, ...string[]] => {
+    const flags = ["run", "--quiet", "--no-prompt", "--allow-net=127.0.0.1", ...more];
     return [Deno.execPath(), ...flags, path(`servers/${script}`), ...args];
   };
   switch (peer) {
     case "ours":
       return deno("ours.ts");
+    case "ours over TLS":
+      return deno("tls_ours.ts", "--allow-read");
+    case "Deno.listenTls":
+      return deno("tls_deno.ts", "--allow-read");
     case "Deno.Conn":
       return deno("deno_conn.ts");
     case "web streams":

@@ -3,6 +3,9 @@
  *
  * `deno task bench [--only=a,d] [--rounds=5] [--seconds=0.4]`
  *
+ * The peers that need more than Deno come on Debian with
+ * `apt-get install python3 python3-uvloop golang-go`; those that are missing are skipped.
+ *
  * It prints medians and ratios, and writes `results.json` and `chart.svg` beside this file; with
  * `--only` it writes nothing.
  */

@@ -9,6 +9,7 @@ import { memory } from "./memory.ts";
 import { type EchoWorkload, measureEcho } from "./echo.ts";
 import type { Outcome } from "./outcome.ts";
 import { scaling } from "./scaling.ts";
+import { tlsEcho } from "./tls_echo.ts";
 import type { Tools } from "./tools.ts";
 
 /** How a run is to be. */
@@ -158,4 +159,5 @@ export const workloads: readonly Workload[] = [
   memory,
   importCost,
   scaling,
+  tlsEcho,
 ].toSorted((one, other) => one.id < other.id ? -1 : 1);

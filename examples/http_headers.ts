@@ -1,10 +1,13 @@
-// deno run --allow-net examples/http_headers.ts http://127.0.0.1:8000/
+// deno run --allow-net examples/http_headers.ts https://localhost:8443/
 //
-// The program of asyncio's documentation that prints the headers of an HTTP response.
+// The program of asyncio's documentation that prints the headers of an HTTP response, over TLS
+// for https. Deno's own DENO_CERT=authority.pem makes it trust one more authority.
 import { openConnection } from "@asyncio/streams";
 
 async function printHttpHeaders(url: URL): Promise<void> {
-  const [reader, writer] = await openConnection(url.hostname, Number(url.port || 80));
+  const ssl = url.protocol === "https:";
+  const port = Number(url.port || (ssl ? 443 : 80));
+  const [reader, writer] = await openConnection(url.hostname, port, { ssl });
   await using _closedInTheEnd = writer;
 
   writer.write(
@@ -22,8 +25,8 @@ async function printHttpHeaders(url: URL): Promise<void> {
 }
 
 const [address] = Deno.args;
-if (address === undefined || !URL.canParse(address) || new URL(address).protocol !== "http:") {
-  console.error("Usage: http_headers.ts http://host[:port]/path");
+if (address === undefined || !URL.canParse(address) || !/^https?:/.test(address)) {
+  console.error("Usage: http_headers.ts https://host[:port]/path");
   Deno.exit(2);
 }
 await printHttpHeaders(new URL(address));

@@ -11,7 +11,7 @@ import type { ExceptionContext } from "./exception_context.ts";
 import { printException, tell } from "./exception_handling.ts";
 import { Future, madeAt } from "./future.ts";
 import { Handle, release, TimerHandle } from "./handle.ts";
-import type { ScheduledTask } from "./scheduler.ts";
+import type { ReadySource, ScheduledTask } from "./scheduler.ts";
 import type { LoopConnections } from "./loop_connections.ts";
 import { SignalHandlers } from "./signals.ts";
 import { type CreateTaskOptions, Task, type TaskSource } from "./task.ts";
@@ -427,6 +427,16 @@ export abstract class BaseEventLoop
       this.#checks.delete(check);
       check();
     });
+  }
+
+  /**
+   * For sockets: asks `source` for callbacks at the start of each batch from now on.
+   *
+   * @param source Who is asked.
+   * @returns What to call when it has become ready.
+   */
+  addReadySource(source: ReadySource): () => void {
+    return this.#turns.addSource(source);
   }
 
   /** Who the loop is to others: nobody can make one without connections, this class is abstract. */

@@ -23,6 +23,7 @@ import {
   openUnixListener,
 } from "../net/open_listeners.ts";
 import type { BaseProtocol } from "../net/protocols.ts";
+import type { Socket } from "../net/socket.ts";
 import { StreamTransport, type StreamTransportInit } from "../net/stream_transport.ts";
 import type { SSLContext } from "../net/tls/context.ts";
 import { openTls, prepareTls } from "../net/tls/open_tls.ts";
@@ -31,9 +32,9 @@ import type { Transport } from "../net/transports.ts";
 import { checkFlag, checkFunction, checkSignal, show } from "../net/validate.ts";
 import { Server } from "../server.ts";
 import type { AbstractEventLoop } from "./abstract_event_loop.ts";
-import { BaseEventLoop } from "./base_event_loop.ts";
 import type { LoopStartTlsOptions } from "./loop_connections.ts";
 import { OpenTransports } from "./open_transports.ts";
+import { SystemEventLoop } from "./system_event_loop.ts";
 
 /**
  * asyncio's event loop over Deno's own.
@@ -49,7 +50,7 @@ import { OpenTransports } from "./open_transports.ts";
  * assertEquals(await future, 42);
  * ```
  */
-export class EventLoop extends BaseEventLoop implements AbstractEventLoop {
+export class EventLoop extends SystemEventLoop implements AbstractEventLoop {
   /** Those that were made in debug mode. */
   #openTransports = new OpenTransports();
 
@@ -171,7 +172,7 @@ export class EventLoop extends BaseEventLoop implements AbstractEventLoop {
    */
   async connectAcceptedSocket<P extends BaseProtocol>(
     protocolFactory: () => P,
-    sock: Deno.Conn,
+    sock: Deno.Conn | Socket,
     options: ConnectAcceptedSocketOptions = {},
   ): Promise<[Transport, P]> {
     checkFunction("protocolFactory", protocolFactory);

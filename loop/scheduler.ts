@@ -17,6 +17,16 @@ export interface ScheduledTask extends PromiseLike<unknown> {
   exception(): unknown;
 }
 
+/** Who has callbacks that are to run in every batch, as long as something lasts. */
+export interface ReadySource {
+  /** Whether there are any for the next batch. */
+  isReady(): boolean;
+  /** Gives those of the batch that begins. */
+  takeReady(): Handle[];
+  /** Drops them all: the loop is closed. */
+  clear(): void;
+}
+
 /** A loop as its futures and tasks see it: the part that calls callbacks. */
 export interface Scheduler extends CallbackOwner {
   /** Calls `callback` in the next batch; see {@linkcode EventLoop.callSoon}. */

@@ -4,11 +4,12 @@
  * @module
  */
 import { type Handle, release } from "./handle.ts";
+import type { ReadySource } from "./scheduler.ts";
 import { TimerQueue } from "./timer_queue.ts";
 
 /**
- * Runs what is ready, batch by batch: a batch is what was ready when it began, timers that are due
- * coming last, and it runs in one turn of Deno's loop.
+ * Runs what is ready, batch by batch: a batch is what was ready when it began, then what its
+ * sources have, then the timers that are due, and it runs in one turn of Deno's loop.
  *
  * Each callback has an immediate of its own, and not one for the batch, because Deno runs all
  * immediates that are there in one turn and empties the microtask queue after each of them. An
@@ -16,6 +17,8 @@ import { TimerQueue } from "./timer_queue.ts";
  */
 export class Turns {
   #ready: Handle[] = [];
+  /** What is ready again and again: sockets that are watched. */
+  readonly #sources: ReadySource[] = [];
   #clock: () => number;
   /** What waits for its time. */
   readonly timers: TimerQueue;
@@ -45,12 +48,18 @@ export class Turns {
     this.#wake();
   }
 
+  /** Asks `source` at the start of each batch from now on; returns what to call when it is ready. */
+  addSource(source: ReadySource): () => void {
+    this.#sources.push(source);
+    return () => this.#wake();
+  }
+
   /** Runs callbacks until {@linkcode Turns.stop}; if that was called before, for one batch. */
   run(onStopped: () => void): void {
     this.#onStopped = onStopped;
     this.#running = true;
     this.timers.setRunning(true);
-    if (this.#stopping || this.#ready.length > 0) this.#wake();
+    if (this.#stopping || this.#isReady()) this.#wake();
   }
 
   /** Ends at the end of the batch that is under way, or else of the next one. */
@@ -68,7 +77,12 @@ export class Turns {
   /** Drops what waits. */
   clear(): void {
     this.#ready = [];
+    for (const source of this.#sources) source.clear();
     this.timers.clear();
+  }
+
+  #isReady(): boolean {
+    return this.#ready.length > 0 || this.#sources.some((source) => source.isReady());
   }
 
   #wake(): void {
@@ -78,7 +92,10 @@ export class Turns {
   }
 
   #startBatch(): void {
-    const batch = this.#ready.concat(this.timers.takeDue(this.#clock()));
+    const batch = this.#ready.concat(
+      this.#sources.flatMap((source) => source.takeReady()),
+      this.timers.takeDue(this.#clock()),
+    );
     this.#ready = [];
     for (const handle of batch) setImmediate(release, handle);
     setImmediate(() => this.#endBatch());
@@ -86,7 +103,7 @@ export class Turns {
 
   #endBatch(): void {
     if (this.#stopping) this.#end();
-    const isMoreToDo = this.#ready.length > 0 || this.timers.isDue(this.#clock());
+    const isMoreToDo = this.#isReady() || this.timers.isDue(this.#clock());
     if (this.#running && isMoreToDo) return this.#startBatch();
     this.#busy = false;
   }

@@ -47,7 +47,8 @@ export async function acceptFrom(
   return null;
 }
 
-function leftEarly(error: unknown): boolean {
+/** Whether an `accept` failed because its peer was gone before. */
+export function leftEarly(error: unknown): boolean {
   return error instanceof Deno.errors.NotConnected ||
     error instanceof Deno.errors.ConnectionAborted ||
     error instanceof Deno.errors.ConnectionReset;

@@ -4,8 +4,9 @@
  * @module
  */
 
-/** Writes an address as people do: `127.0.0.1:80`, `[::1]:80`, a path. */
-export function formatAddr(addr: Deno.Addr): string {
+/** Writes an address as people do: `127.0.0.1:80`, `[::1]:80`, a path; `null` is what has none. */
+export function formatAddr(addr: Deno.Addr | null): string {
+  if (addr === null) return "a pipe";
   switch (addr.transport) {
     case "tcp":
     case "udp":

@@ -12,10 +12,10 @@
  * At most one `read` and one `write` are under way at a time.
  */
 export interface Carrier {
-  /** The address of this end. */
-  readonly localAddr: Deno.Addr;
-  /** The address of the other end. */
-  readonly remoteAddr: Deno.Addr;
+  /** The address of this end; `null` for what has none, as a pipe. */
+  readonly localAddr: Deno.Addr | null;
+  /** The address of the other end; `null` for what has none. */
+  readonly remoteAddr: Deno.Addr | null;
   /**
    * Waits for at least one byte and stores what came at the start of `buffer`.
    *

@@ -122,9 +122,9 @@ function unlessAborted<T extends Deno.Conn>(conn: T, signal: AbortSignal | undef
 }
 
 /** Turns Nagle's algorithm off, where there is one: it holds pipelined answers back. */
-export function withoutDelay<T extends Deno.Conn>(conn: T): T {
+export function withoutDelay<T extends Carrier>(conn: T): T {
   try {
-    (conn as Partial<Deno.TcpConn>).setNoDelay?.(true);
+    (conn as Partial<Pick<Deno.TcpConn, "setNoDelay">>).setNoDelay?.(true);
   } catch {
     // The peer has left already: the first read says so.
   }

@@ -10,9 +10,9 @@ import type { Carrier } from "./carrier.ts";
 /** The addresses of a carrier's two ends. */
 export interface Ends {
   /** The address of this end. */
-  readonly localAddr: Deno.Addr;
+  readonly localAddr: Deno.Addr | null;
   /** The address of the other end. */
-  readonly remoteAddr: Deno.Addr;
+  readonly remoteAddr: Deno.Addr | null;
 }
 
 /** A read that waits. */
@@ -27,9 +27,9 @@ interface Waiter extends PromiseWithResolvers<number | null> {
  */
 export class DuplexCarrier implements Carrier {
   /** The address of this end. */
-  readonly localAddr: Deno.Addr;
+  readonly localAddr: Deno.Addr | null;
   /** The address of the other end. */
-  readonly remoteAddr: Deno.Addr;
+  readonly remoteAddr: Deno.Addr | null;
   /** The stream. */
   protected readonly stream: Duplex;
   /** What came and was not read: a piece or two. */

@@ -6,6 +6,7 @@
 import type { Carrier } from "./carrier.ts";
 import { connectTcp, connectUnix, type LocalAddr, withoutDelay } from "./connect.ts";
 import { familyOf } from "./resolve.ts";
+import type { Socket } from "./socket.ts";
 import { openTls, prepareTls } from "./tls/open_tls.ts";
 import { type ClientSSLOptions, planClient, type ServerSSLOptions } from "./tls/plan.ts";
 import {
@@ -54,13 +55,13 @@ export interface CreateConnectionOptions extends ConnectionOptions, ClientSSLOpt
 /** Options of {@linkcode EventLoop.createConnection} over a connection that is open already. */
 export interface CreateConnectionSockOptions extends ConnectionOptions, ClientSSLOptions {
   /** The connection; it is closed with the transport. */
-  sock: Deno.Conn;
+  sock: Deno.Conn | Socket;
 }
 
 /** Options of {@linkcode EventLoop.createUnixConnection}. */
 export interface CreateUnixConnectionOptions extends ConnectionOptions, ClientSSLOptions {
   /** A connection that is open already, to use instead of a path. */
-  sock?: Deno.Conn | undefined;
+  sock?: Deno.Conn | Socket | undefined;
 }
 
 /** Options of {@linkcode EventLoop.connectAcceptedSocket}. */
@@ -130,9 +131,9 @@ async function withTls(
 }
 
 /** Checks an open connection, and turns its Nagle's algorithm off. */
-export function checkConn(sock: Deno.Conn): Deno.Conn {
+export function checkConn(sock: Deno.Conn | Socket): Carrier {
   if (typeof sock?.read !== "function" || typeof sock.write !== "function") {
-    throw new TypeError(`sock is an open Deno.Conn, not ${show(sock)}`);
+    throw new TypeError(`sock is an open Deno.Conn or Socket, not ${show(sock)}`);
   }
   return withoutDelay(sock);
 }

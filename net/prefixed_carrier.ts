@@ -29,11 +29,11 @@ export class PrefixedCarrier implements Carrier {
     this.#pending?.catch(() => {});
   }
 
-  get localAddr(): Deno.Addr {
+  get localAddr(): Deno.Addr | null {
     return this.#inner.localAddr;
   }
 
-  get remoteAddr(): Deno.Addr {
+  get remoteAddr(): Deno.Addr | null {
     return this.#inner.remoteAddr;
   }
 

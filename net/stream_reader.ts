@@ -310,9 +310,14 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     // Not a stream of type "bytes": those take each chunk's whole memory away.
     return this.#readable = new ReadableStream({
       pull: async (controller) => {
-        const data = await this.read(DEFAULT_LIMIT, { signal: cancelled.signal });
-        if (data.length > 0) controller.enqueue(data);
-        else controller.close();
+        // Handed on as it is taken: what a cancelled stream had waited for stays in the buffer.
+        const attempt = () => {
+          const data = this.#some(DEFAULT_LIMIT);
+          if (data !== null && data.length > 0) controller.enqueue(data);
+          else if (data !== null) controller.close();
+          return data;
+        };
+        await this.#read("read", attempt, DEFAULT_LIMIT, { signal: cancelled.signal });
       },
       cancel: (reason) => cancelled.abort(reason),
     }, { highWaterMark: 0 });

@@ -15,12 +15,14 @@ import { PushLoop } from "./push_loop.ts";
 import { openTls } from "./tls/open_tls.ts";
 import type { TlsPlan } from "./tls/plan.ts";
 import { type ExtraInfo, Transport, type WriteBufferLimits } from "./transports.ts";
+import { SendProgress } from "./send_progress.ts";
 import { atTurnEnd, nextTurn } from "./turn.ts";
 import { show } from "./validate.ts";
 import { WriteBuffer } from "./write_buffer.ts";
+import { checkWriteBufferLimits } from "./write_buffer_limits.ts";
 
-/** The default high-water mark of a write buffer, in bytes. */
-const HIGH = 65_536;
+/** How much is taken in from a broken connection, in bytes: more than a system's buffer holds. */
+const SALVAGE = 8_388_608;
 
 /** How a transport is made. */
 export interface StreamTransportInit {
@@ -49,11 +51,13 @@ export class StreamTransport extends Transport implements IntakeSource {
   readonly #accepted: boolean;
   readonly #loop: ExceptionSink;
   readonly #out = new WriteBuffer();
+  /** How far sending has come. */
+  readonly progress: SendProgress = new SendProgress();
   #protocol: BaseProtocol | null = null;
   #intake: Intake | null = null;
   #push: PushLoop | null = null;
-  #high = HIGH;
-  #low = HIGH / 4;
+  #high: number;
+  #low: number;
   /** A write of the carrier is under way. */
   #writing = false;
   /** {@linkcode turnEnded} will be called. */
@@ -88,6 +92,7 @@ export class StreamTransport extends Transport implements IntakeSource {
     this.owner = init.owner ?? null;
     this.#accepted = init.accepted ?? this.owner !== null;
     this.#loop = init.loop;
+    ({ low: this.#low, high: this.#high } = checkWriteBufferLimits());
   }
 
   /** See {@linkcode Transport.getExtraInfo}. */
@@ -97,9 +102,9 @@ export class StreamTransport extends Transport implements IntakeSource {
   getExtraInfo(name: string, defaultValue: unknown = null): unknown {
     switch (name) {
       case "peername":
-        return this.carrier.remoteAddr;
+        return this.carrier.remoteAddr ?? defaultValue;
       case "sockname":
-        return this.carrier.localAddr;
+        return this.carrier.localAddr ?? defaultValue;
       case "socket":
         return this.carrier.extraInfo?.[name] ?? this.carrier;
       default:
@@ -181,8 +186,9 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   #report(message: string, exception: unknown): void {
     const peername = this.carrier.remoteAddr;
+    const peer = peername === null ? "" : ` (peer ${formatAddr(peername)})`;
     this.#loop.callExceptionHandler({
-      message: `${message} (peer ${formatAddr(peername)})`,
+      message: `${message}${peer}`,
       exception,
       peername,
       transport: this,
@@ -208,7 +214,7 @@ export class StreamTransport extends Transport implements IntakeSource {
    * @param protocol Who gets the cleartext; the same as before by default.
    * @throws {Error} If the connection is not in a state for it, or is closed meanwhile.
    */
-  async startTls(plan: TlsPlan, protocol = this.#protocol): Promise<void> {
+  async startTls(plan: TlsPlan, protocol: BaseProtocol | null = this.#protocol): Promise<void> {
     if (this.#closing) throw new Error("startTls() after the connection was closed or lost");
     if (this.#eofWritten) throw new Error("startTls() after writeEof()");
     if (this.#upgrading !== null) throw new Error("startTls() while TLS is about to begin");
@@ -365,6 +371,7 @@ export class StreamTransport extends Transport implements IntakeSource {
     this.#writing = false;
     if (this.#lost) return;
     this.#out.sent(n);
+    this.progress.advance(n, this.#out.length);
     this.#clear -= n;
     if (this.#clear === 0) this.#upgrading!.resolve(null);
     this.flush();
@@ -386,13 +393,13 @@ export class StreamTransport extends Transport implements IntakeSource {
   /**
    * Takes in what the peer sent before the connection broke: a server that answers "too large" and
    * closes has its answer read. A broken socket has all of it at hand; who has to be waited for
-   * is not.
+   * is not, nor is who goes on for ever, as a peer can that merely stopped reading.
    */
   async #salvage(intake: Intake, error: unknown): Promise<void> {
     this.#writeError = error;
     this.#closing = true;
     this.#readingPaused = false;
-    intake.takeIn(Infinity);
+    intake.takeIn(SALVAGE);
     for (let seen = -1; !intake.ended && intake.reads !== seen;) {
       seen = intake.reads;
       await nextTurn();
@@ -441,15 +448,8 @@ export class StreamTransport extends Transport implements IntakeSource {
   }
 
   /** See {@linkcode Transport.setWriteBufferLimits}. */
-  setWriteBufferLimits(limits: WriteBufferLimits = {}): void {
-    const high = limits.high ?? (limits.low === undefined ? HIGH : 4 * limits.low);
-    const low = limits.low ?? Math.floor(high / 4);
-    if (typeof high !== "number" || typeof low !== "number") {
-      throw new TypeError("write buffer limits are numbers of bytes");
-    }
-    if (!(high >= low && low >= 0)) {
-      throw new RangeError(`high (${high}) must be >= low (${low}) must be >= 0`);
-    }
+  setWriteBufferLimits(limits?: WriteBufferLimits): void {
+    const { low, high } = checkWriteBufferLimits(limits);
     this.#high = high;
     this.#low = low;
     if (this.#out.length > high) this.#overflow();
@@ -509,6 +509,7 @@ export class StreamTransport extends Transport implements IntakeSource {
     this.#lost = this.#closing = true;
     this.#lostBy = error;
     this.#out.clear();
+    this.progress.end(error);
     this.#upgrading?.reject(error);
     try {
       this.carrier.close();

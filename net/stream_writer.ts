@@ -208,12 +208,13 @@ export class StreamWriter implements AsyncDisposable {
    */
   get writable(): WritableStream<Uint8Array | string> {
     return this.#writable ??= new WritableStream({
+      // Not `abort`, which is called only when a write under way, which may wait for ever, has ended.
+      start: ({ signal }) => signal.addEventListener("abort", () => this.transport.abort()),
       write: (chunk) => {
         this.write(chunk);
         return this.drain();
       },
       close: () => this[Symbol.asyncDispose](),
-      abort: () => this.transport.abort(),
     });
   }
 

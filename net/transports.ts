@@ -228,10 +228,26 @@ export abstract class Transport extends WriteTransport implements ReadTransport 
  * ```
  */
 export abstract class DatagramTransport extends BaseTransport {
-  /** Sends one datagram to `addr`, or to the remote address the endpoint was made with. */
+  /**
+   * Sends one datagram, without waiting; a string goes as UTF-8. The data may be reused at once.
+   * If it can't be sent, the protocol's `errorReceived` is told.
+   *
+   * @param data What to send; it may be empty.
+   * @param addr Where to; by default the remote address that the endpoint was made with.
+   */
   abstract sendTo(data: Uint8Array | string, addr?: Deno.Addr | null): void;
   /** Closes at once: what is buffered is dropped. */
   abstract abort(): void;
+  /** How many bytes wait to be sent; each datagram counts for 8 more than it has. */
+  abstract getWriteBufferSize(): number;
+  /** The marks in use, in bytes. */
+  abstract getWriteBufferLimits(): { low: number; high: number };
+  /**
+   * Sets the marks, in bytes: see {@linkcode WriteTransport.setWriteBufferLimits}.
+   *
+   * @throws {RangeError} Unless `high >= low >= 0`.
+   */
+  abstract setWriteBufferLimits(limits?: WriteBufferLimits): void;
 }
 
 /**

@@ -43,3 +43,15 @@ export function nextTurn(): Promise<void> {
     });
   });
 }
+
+/** How many waits that could be answered within a turn it takes to give the turn back. */
+const PATIENCE = 64;
+let waits = 0;
+
+/**
+ * Waits for the next turn now and then. For waits that memory alone may answer, again and again:
+ * nothing else would ever run.
+ */
+export async function fairTurn(): Promise<void> {
+  if (++waits % PATIENCE === 0) await nextTurn();
+}

@@ -21,22 +21,52 @@ interface Counts {
   skipped: number;
 }
 
-const library = ["mod.ts", "streams.ts", "server.ts", "event_loop.ts", "net", "loop"];
+const library = [
+  "mod.ts",
+  "streams.ts",
+  "server.ts",
+  "event_loop.ts",
+  "subprocess.ts",
+  "net",
+  "loop",
+];
 
 const suites: readonly Suite[] = [
   { name: "tests/unit", permissions: [] },
   { name: "tests/tcp", permissions: ["--allow-net"] },
   { name: "tests/unix", permissions: ["--allow-net", "--allow-read", "--allow-write"] },
+  {
+    name: "tests/files",
+    permissions: ["--allow-net", "--allow-read", "--allow-write", "--allow-run=mkfifo"],
+  },
   { name: "tests/conformance", permissions: ["--allow-net", "--allow-read"] },
   {
     name: "tests/peers",
     permissions: ["--allow-run", "--allow-net", "--allow-read", "--allow-write"],
   },
   { name: "tests/process", permissions: ["--allow-run"] },
-  { name: "tests/project", permissions: ["--allow-net", "--allow-read", "--allow-run"] },
+  { name: "tests/system", permissions: ["--allow-net", "--allow-run"] },
+  { name: "tests/reliability/memory", permissions: [] },
+  {
+    name: "tests/reliability/tcp",
+    permissions: ["--allow-net=localhost,127.0.0.1,127.0.0.2,127.0.0.3"],
+  },
+  {
+    name: "tests/reliability/process",
+    permissions: ["--allow-net=127.0.0.1", "--allow-read=.", "--allow-run"],
+  },
+  {
+    name: "tests/reliability/tls",
+    permissions: ["--allow-net=127.0.0.1", "--allow-read", "--allow-write", "--allow-run=openssl"],
+  },
+  {
+    name: "tests/project",
+    permissions: ["--allow-net", "--allow-read", "--allow-write", "--allow-run", "--allow-sys=uid"],
+  },
+  { name: "tests/workers", permissions: ["--allow-read"] },
   {
     name: "documentation",
-    permissions: ["--allow-net"],
+    permissions: ["--allow-net", "--allow-run=cat,echo,tr,/bin/sh"],
     target: ["--doc", ...library],
   },
 ];
@@ -88,14 +118,13 @@ async function runSuite({ name, permissions, target = [name] }: Suite, coverage:
 }
 
 /** Finds folders with tests in them that no suite names, and which would never run. */
-function forgottenFolders(): string[] {
-  const holdsTests = (folder: string) =>
-    Deno.readDirSync(new URL(folder, root)).some(({ name }) => name.endsWith("_test.ts"));
-  return Deno.readDirSync(new URL("tests", root))
-    .filter((entry) => entry.isDirectory)
-    .map((entry) => `tests/${entry.name}`)
-    .filter((folder) => holdsTests(folder) && !suites.some(({ name }) => name === folder))
-    .toArray();
+function forgottenFolders(folder = "tests"): string[] {
+  const entries = Deno.readDirSync(new URL(folder, root)).toArray();
+  const forgotten = entries.filter((entry) => entry.isDirectory)
+    .flatMap(({ name }) => forgottenFolders(`${folder}/${name}`));
+  const holdsTests = entries.some(({ name }) => name.endsWith("_test.ts"));
+  if (holdsTests && !suites.some(({ name }) => name === folder)) forgotten.push(folder);
+  return forgotten;
 }
 
 /** Prints the line coverage of the library; it fails below the threshold in `deno.json`. */

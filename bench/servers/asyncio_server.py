@@ -4,6 +4,7 @@ It prints its port.
 """
 import asyncio
 import resource
+import ssl
 import sys
 
 BLOCK = 262_144
@@ -30,7 +31,7 @@ async def echo_frames(reader, writer):
         await writer.drain()
 
 
-ECHOES = {"bytes": echo_bytes, "lines": echo_lines, "frames": echo_frames}
+ECHOES = {"bytes": echo_bytes, "lines": echo_lines, "frames": echo_frames, "tls": echo_bytes}
 
 
 async def main(kind):
@@ -43,7 +44,11 @@ async def main(kind):
             pass  # The load goes as it likes.
         writer.close()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    context = None
+    if kind == "tls":
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*sys.argv[3:])
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

@@ -32,7 +32,10 @@ export interface SSLContext {
   readonly cert?: string | undefined;
   /** The private key of `cert`, as PEM text, not encrypted. */
   readonly key?: string | undefined;
-  /** On a server: certificates by the host name that a client asks for; `cert` serves the others. */
+  /**
+   * On a server: certificates by the host name that a client asks for, such as `"example.org"` or
+   * `"*.example.org"`; `cert` serves the others.
+   */
   readonly sni?: Readonly<Record<string, CertChain>> | undefined;
   /** The application protocols to offer, the best first. */
   readonly alpnProtocols?: readonly string[] | undefined;

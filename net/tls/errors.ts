@@ -138,7 +138,7 @@ const CERTIFICATE_REASONS = new Set<SSLErrorReason>([
  */
 export function sslError(
   reason: SSLErrorReason,
-  peer: Deno.Addr,
+  peer: Deno.Addr | null,
   detail?: string,
   cause?: unknown,
 ): SSLError {

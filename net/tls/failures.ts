@@ -24,7 +24,7 @@ const SIGNS: readonly (readonly [RegExp, SSLErrorReason])[] = [
 ];
 
 /** Translates what a stream of the engine failed with; errors of other kinds stay as they are. */
-export function failureOf(error: unknown, peer: Deno.Addr): unknown {
+export function failureOf(error: unknown, peer: Deno.Addr | null): unknown {
   if (!(error instanceof Error) || error instanceof SSLError || isSystemError(error)) return error;
   const { code } = error as { code?: unknown };
   if (typeof code !== "string") return error;

@@ -13,7 +13,7 @@ import type { Carrier } from "../carrier.ts";
 import { CarrierDuplex, sendAll } from "../carrier_duplex.ts";
 import { explain } from "../os_error.ts";
 import { nextTurn } from "../turn.ts";
-import type { SSLContext } from "./context.ts";
+import type { CertChain, SSLContext } from "./context.ts";
 import { SSLError, sslError, type SSLErrorReason } from "./errors.ts";
 import { failureOf, isSystemError, verdictOf } from "./failures.ts";
 import type { TlsPlan } from "./plan.ts";
@@ -255,8 +255,7 @@ class Handshake {
   /** Chooses the certificate for the host name that a client asks for. */
   #chooseCertificate(context: SSLContext): SniCallback {
     return (name, done) => {
-      const host = name.toLowerCase();
-      const chain = Object.entries(context.sni!).find(([key]) => key.toLowerCase() === host)?.[1];
+      const chain = chainFor(name.toLowerCase(), context.sni!);
       if (chain === undefined && context.cert === undefined) {
         const peer = this.#inner.remoteAddr;
         return this.#fail(sslError("UNRECOGNIZED_NAME", peer, JSON.stringify(name)));
@@ -270,6 +269,13 @@ type SniCallback = (
   name: string,
   done: (error: Error | null, context?: tls.SecureContext) => void,
 ) => void;
+
+/** The certificate for a host name: its own, or one for all beneath the same domain. */
+function chainFor(host: string, sni: NonNullable<SSLContext["sni"]>): CertChain | undefined {
+  const find = (name: string) =>
+    Object.entries(sni).find(([key]) => key.toLowerCase() === name)?.[1];
+  return find(host) ?? find(host.replace(/^[^.]*/, "*"));
+}
 
 function credentials(context: SSLContext): SecureContextOptions {
   const { caCerts, cert, key, minVersion = "TLSv1.2", maxVersion = "TLSv1.3" } = context;

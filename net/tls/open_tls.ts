@@ -1,5 +1,11 @@
 /**
- * The choice of the TLS engine.
+ * The choice of the TLS engine, which is `node:tls` for every handshake that this package does.
+ *
+ * Deno's own TLS is faster, and was measured first. But it tells neither the peer's certificate nor
+ * the cipher; the connections of `Deno.listenTls` keep Nagle's algorithm on, so that answers of
+ * more than one record stall for 40 ms each; and it has no server-side upgrade, no SNI, no
+ * client certificates and no Unix sockets. Whatever were left to it would differ to the user.
+ * A `Deno.TlsConn` or `Deno.TlsListener` that a program has made itself can be given as `sock`.
  *
  * @module
  */

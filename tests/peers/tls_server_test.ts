@@ -124,7 +124,7 @@ Deno.test("SNI chooses the certificate", async () => {
   const { cert, key } = other;
   const ssl = {
     ...context,
-    sni: { "other.example": { cert, key }, "x.wild.example": { cert, key } },
+    sni: { "other.example": { cert, key }, "*.wild.example": { cert, key } },
   };
   await using server = await serve({ ssl });
   for (
@@ -151,6 +151,25 @@ Deno.test("a name that no certificate is for is refused, where there is no other
 });
 
 const demanding = { ...context, caCerts: [authority.cert], requestCert: true };
+
+Deno.test("requestCert holds for every name", async () => {
+  using reports = new Reports();
+  const sni = { localhost: { cert: good.cert, key: good.key } };
+  await using server = await serve({ ssl: { ...demanding, sni } });
+  await using peer = startClientPeer(portOf(server), authority);
+  assertEquals((await reports.next()).reason, "NO_CERTIFICATE");
+  const { certFile, keyFile } = foreignClient;
+  await using foreign = startClientPeer(
+    portOf(server),
+    authority,
+    "-cert",
+    certFile,
+    "-key",
+    keyFile,
+  );
+  assertEquals((await reports.next()).reason, "UNKNOWN_AUTHORITY");
+  await Promise.all([peer.ended(), foreign.ended()]);
+});
 
 for (const version of ["-tls1_2", "-tls1_3"]) {
   Deno.test(`requestCert takes a good client's certificate (${version})`, async () => {
@@ -304,11 +323,74 @@ Deno.test("abortClients() and closeClients() end handshakes, which is nobody's f
 Deno.test("a connection cut without goodbye is an error to the reader", async () => {
   const { promise, resolve } = Promise.withResolvers<unknown>();
   await using server = await serve({}, async (reader, writer) => {
+    writer.write("hello\n");
     resolve(await reader.read().catch((error) => error));
     await writer.waitClosed().catch(() => {});
   });
-  await using peer = startClientPeer(portOf(server), authority);
-  await peer.said(/Verification: OK/);
-  peer.child.kill("SIGKILL");
-  assertInstanceOf(await promise, Deno.errors.UnexpectedEof);
+  const options = { ssl: { caCerts: [authority.cert] }, serverHostname: "localhost" };
+  const [reader, writer] = await openConnection("127.0.0.1", portOf(server), options);
+  await reader.readLine();
+  (writer.getExtraInfo("socket") as Deno.TcpConn).close();
+  const error = await promise;
+  assertInstanceOf(error, Deno.errors.UnexpectedEof);
+  assertStringIncludes(error.message, "goodbye");
+  writer.transport.abort();
+});
+
+Deno.test("close() does not wait for a peer that is busy elsewhere", async () => {
+  await using server = await serve({}, async (_reader, writer) => {
+    writer.close();
+    await writer.waitClosed();
+  });
+  const options = { ssl: { caCerts: [authority.cert] }, serverHostname: "localhost" };
+  const [, writer] = await openConnection("127.0.0.1", portOf(server), options);
+  await assertNoneLeft(server);
+  writer.close();
+  await writer.waitClosed();
+});
+
+Deno.test("a slow reader makes drain() wait, and memory stays bounded", async () => {
+  const total = 64 * 1024 * 1024;
+  const piece = new Uint8Array(65_536).fill(7);
+  let taken = 0;
+  await using server = await serve({}, async (_reader, writer) => {
+    for (; taken < total; taken += piece.length) {
+      writer.write(piece);
+      await writer.drain();
+    }
+    writer.close();
+    await writer.waitClosed();
+  });
+  const options = { ssl: { caCerts: [authority.cert] }, serverHostname: "localhost" };
+  const [reader, writer] = await openConnection("127.0.0.1", portOf(server), options);
+  // Read a little, then nothing until the server has nowhere to put more.
+  await reader.readExactly(100_000);
+  for (let before = -1; before < taken;) {
+    before = taken;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert(taken < total / 4, `${taken} bytes were taken in`);
+  const rest = await reader.read();
+  assertEquals(rest.length + 100_000, total);
+  assertEquals(rest.findIndex((byte) => byte !== 7), -1);
+  writer.close();
+  await writer.waitClosed();
+});
+
+Deno.test("what goes wrong is logged without anybody's private key", async () => {
+  const logged: unknown[][] = [];
+  const { error } = console;
+  console.error = (...args: unknown[]) => void logged.push(args);
+  try {
+    await using server = await serve({}, () => Promise.reject(new Error("oops")));
+    const options = { ssl: { caCerts: [authority.cert] }, serverHostname: "localhost" };
+    const [reader] = await openConnection("127.0.0.1", portOf(server), options);
+    await reader.read();
+    await assertNoneLeft(server);
+  } finally {
+    console.error = error;
+  }
+  const text = logged.map((args) => Deno.inspect(args, { depth: 10 })).join();
+  assertStringIncludes(text, "oops");
+  assertEquals(text.includes("PRIVATE KEY"), false);
 });

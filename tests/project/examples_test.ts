@@ -65,7 +65,7 @@ class Member implements Disposable {
 }
 
 Deno.test("every example has a test here", () => {
-  const tests = read("tests/project/examples_test.ts");
+  const tests = read("tests/project/examples_test.ts") + read("tests/project/tls_examples_test.ts");
   for (const { name } of Deno.readDirSync("examples")) {
     assertStringIncludes(tests, `example("${name}"`);
   }
@@ -223,4 +223,58 @@ Deno.test("echo_client_protocol.ts talks to echo_server_protocol.ts", async () =
   await server.waitFor(
     /Connection from \{.*\nData received: "Hello World!"\nSend: "Hello World!"\nClose/,
   );
+});
+
+Deno.test("udp_echo.ts echoes a datagram", async () => {
+  await using program = example("udp_echo.ts");
+  assertEquals(
+    await outputOf(program),
+    'The server received "Hello World!"\nThe client received "Hello World!"\n',
+  );
+});
+
+Deno.test({
+  name: "shell_pipeline.ts joins two children",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using program = example("shell_pipeline.ts");
+    assertEquals(
+      await outputOf(program),
+      "3 Bob\n2 Cleo\n1 Ann\nThe command returned 0, sort 0\n",
+    );
+    await using failing = example("shell_pipeline.ts", "echo one; exit 3");
+    assertEquals(await outputOf(failing), "1 one\nThe command returned 3, sort 0\n");
+  },
+});
+
+Deno.test("cpu_work.ts counts primes on workers while the loop goes on", async () => {
+  await using program = example("cpu_work.ts");
+  assertEquals(
+    await outputOf(program),
+    "There are 283146 primes below 4000000.\n" +
+      "Meanwhile the loop went on: many ticks of its timer.\n",
+  );
+});
+
+Deno.test("socket_pair_streams.ts receives what the other end sends", async () => {
+  await using program = example("socket_pair_streams.ts");
+  assertEquals(await outputOf(program), "Received: abc\n");
+});
+
+Deno.test("watch_socket.ts receives what the other end sends", async () => {
+  await using program = example("watch_socket.ts");
+  assertEquals(await outputOf(program), "Received: abc\n");
+});
+
+Deno.test("file_server.ts serves the files of its folder, and nothing else", async () => {
+  await using server = example("file_server.ts", "examples", "0");
+  const url = `http://127.0.0.1:${await portOf(server)}`;
+  const file = await fetch(`${url}/file_server.ts`);
+  assertEquals(await file.text(), read("examples/file_server.ts"));
+  await server.waitFor(/GET \/file_server\.ts HTTP\/1\.1: \d+ bytes/);
+  for (const path of ["/nothing", "/", "/..%2fdeno.json"]) {
+    const { status, body } = await fetch(url + path);
+    assertEquals(status, 404, path);
+    await body?.cancel();
+  }
 });

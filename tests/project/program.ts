@@ -24,10 +24,14 @@ export class Program implements AsyncDisposable {
    * @param args What follows `deno` on the command line.
    * @param input What the program reads from its standard input.
    * @param env Environment variables that it has besides ours.
+   * @param shell Shell commands to run before it, in the same process: limits, mounts.
    */
-  constructor(args: readonly string[], input = "", env: Record<string, string> = {}) {
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: [...args],
+  constructor(args: readonly string[], input = "", env: Record<string, string> = {}, shell = "") {
+    const command = shell === ""
+      ? [Deno.execPath(), ...args]
+      : ["sh", "-c", `${shell}; exec "$@"`, "sh", Deno.execPath(), ...args];
+    this.#child = new Deno.Command(command[0]!, {
+      args: command.slice(1),
       cwd: root,
       env: { NO_COLOR: "1", ...env },
       stdin: "piped",
@@ -39,6 +43,11 @@ export class Program implements AsyncDisposable {
     new Blob([input]).stream().pipeTo(this.#child.stdin).catch(() => {
       // The program ended without reading it all, which is its right.
     });
+  }
+
+  /** The number of its process. */
+  get pid(): number {
+    return this.#child.pid;
   }
 
   /** Waits until the output has something that matches; it is an error if it ends without. */

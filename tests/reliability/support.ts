@@ -14,6 +14,9 @@ import { startServer, type StartServerOptions } from "../../streams.ts";
 /** How long a test may take, in ms: a hang is a failure, not the end of CI. */
 const LIMIT = 20_000;
 
+/** Whether the whole of 127.0.0.0/8 is this machine: on macOS only 127.0.0.1 is. */
+export const manyLoopbacks = Deno.build.os !== "darwin";
+
 /** What differs from one reliability test to the next. */
 export interface CaseOptions extends Pick<Deno.TestDefinition, "ignore"> {
   /** How long it may take, in ms. */
@@ -202,6 +205,19 @@ export async function attempt<T>(
   if ("value" in outcome) return { aborted: false, value: outcome.value };
   if (outcome.error !== reason) throw outcome.error;
   return { aborted: true, value: undefined };
+}
+
+/** Tries `once` with the abort at every step, until it comes too late. */
+export async function atEveryStep(
+  once: (step: number) => Promise<Attempt<unknown>>,
+): Promise<void> {
+  for (let step = 0;; step++) {
+    const { aborted } = await once(step);
+    if (!aborted) {
+      if (step === 0) throw new Error("there was nothing to abort");
+      return;
+    }
+  }
 }
 
 /** Counts the listeners that a signal gets and does not lose again. */

@@ -4,7 +4,7 @@ import { IncompleteReadError, LimitOverrunError } from "../../../net/errors.ts";
 import { getIntake, type StreamReader } from "../../../net/stream_reader.ts";
 import { openConnection, startServer } from "../../../streams.ts";
 import { bytes, text, turns } from "../../support.ts";
-import { connectedPair, Peer, portOf, Reports, test, until } from "../support.ts";
+import { connectedPair, manyLoopbacks, Peer, portOf, Reports, test, until } from "../support.ts";
 
 const MIB = 1_048_576;
 /** The largest chunk that is read at once for lines, in bytes. */
@@ -183,7 +183,7 @@ test("maxConnections holds though several listeners accept in one turn", async (
     await until(() => server.connections === 0);
   }
   assertEquals(most, 1);
-});
+}, { ignore: !manyLoopbacks });
 
 test("a handler that fails costs its own connection only", async () => {
   using reports = new Reports();

@@ -1,0 +1,111 @@
+/**
+ * What runs on a worker's thread, and what it and its executor tell each other.
+ *
+ * @module
+ */
+
+/** What a worker is asked: to call a function, given by its source text or by its module. */
+export type WorkerRequest =
+  & ({ source: string } | { module: string; name: string })
+  & { args: unknown[] };
+
+/** A thrown value that crossed to another thread; errors keep more than a structured clone does. */
+export type Thrown =
+  | { value: unknown }
+  | {
+    name: string;
+    message: string;
+    stack: string | undefined;
+    isDom: boolean;
+    /** The error's own properties, such as `code` and `cause`, where they can be sent. */
+    properties: Record<string, unknown>;
+  };
+
+/** What a worker answers. */
+export type WorkerAnswer = { result: unknown } | { thrown: Thrown };
+
+/** The worker's program. It is sent as source text, so it stands alone. */
+async function main(): Promise<void> {
+  const { parentPort } = await import("node:worker_threads");
+  /** Compiled once, so that what is called often gets fast. */
+  const functions = new Map<string, (...args: unknown[]) => unknown>();
+
+  async function find(request: WorkerRequest): Promise<(...args: unknown[]) => unknown> {
+    if ("source" in request) {
+      const { source } = request;
+      if (!functions.has(source)) {
+        functions.set(source, (0, eval)(`(${source}\n)\n//# sourceURL=runInExecutor`));
+      }
+      return functions.get(source)!;
+    }
+    const { module, name } = request;
+    const func = (await import(module))[name];
+    if (typeof func === "function") return func;
+    throw new TypeError(`${module} exports no function named "${name}"`);
+  }
+
+  function describe(error: unknown): Thrown {
+    if (!(error instanceof Error)) return { value: error };
+    const { name, message, stack } = error;
+    const isDom = error instanceof DOMException;
+    const properties: Record<string, unknown> = {};
+    for (const key of ["cause", ...Object.keys(error)]) {
+      if (key === "name" || !Object.hasOwn(error, key)) continue;
+      try {
+        properties[key] = structuredClone(Reflect.get(error, key));
+      } catch {
+        // It can't be sent; the rest of the error can.
+      }
+    }
+    return { name, message, stack, isDom, properties };
+  }
+
+  parentPort!.on("message", async (request: WorkerRequest) => {
+    let answer: WorkerAnswer;
+    try {
+      const func = await find(request);
+      answer = { result: await func(...request.args) };
+    } catch (error) {
+      answer = { thrown: describe(error) };
+    }
+    try {
+      parentPort!.postMessage(answer);
+    } catch (error) {
+      const text = (error as Error).message;
+      const thrown = new TypeError(
+        `the function's result can't be sent to another thread: ${text}`,
+      );
+      parentPort!.postMessage({ thrown: describe(thrown) });
+    }
+  });
+}
+
+/** The URL of the worker's program: one that needs no permission to load. */
+export const workerUrl = new URL(
+  `data:text/javascript,${encodeURIComponent(`(${main})()`)}`,
+);
+
+const errorKinds: Readonly<Record<string, unknown>> = {
+  ...Deno.errors,
+  EvalError,
+  RangeError,
+  ReferenceError,
+  SyntaxError,
+  TypeError,
+  URIError,
+};
+
+/** Makes again what was thrown on the other thread. */
+export function revive(thrown: Thrown): unknown {
+  if ("value" in thrown) return thrown.value;
+  const { name, message, stack, isDom, properties } = thrown;
+  if (isDom) return new DOMException(message, name);
+  const kind = (errorKinds[name] ?? Error) as ErrorConstructor;
+  const error = new kind(message);
+  const hidden = { configurable: true, writable: true, enumerable: false };
+  Object.defineProperty(error, "name", { ...hidden, value: name });
+  if (stack !== undefined) Object.defineProperty(error, "stack", { ...hidden, value: stack });
+  const { cause, ...rest } = properties;
+  if ("cause" in properties) Object.defineProperty(error, "cause", { ...hidden, value: cause });
+  return Object.assign(error, rest);
+}

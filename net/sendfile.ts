@@ -1,0 +1,142 @@
+/**
+ * Sending files, with as little of them in memory as that takes.
+ *
+ * @module
+ */
+import { wait } from "./endpoint.ts";
+import { checkSocket } from "./sock_calls.ts";
+import { endpointOf, type Socket } from "./socket.ts";
+import { StreamTransport } from "./stream_transport.ts";
+import type { WriteTransport } from "./transports.ts";
+import { checkNumber, checkSignal, show } from "./validate.ts";
+import type { WaitOptions } from "./wait_options.ts";
+
+/** How many bytes of a file are read at once, and how many may wait to be sent. */
+const PIECE = 262_144;
+
+/** What a file has to be able to do to be sent: a `Deno.FsFile` is one. */
+export interface SendableFile {
+  /** Stores bytes at the start of `buffer`, and says how many; `null` at the end. */
+  read(buffer: Uint8Array): Promise<number | null>;
+  /** Moves to a position. */
+  seek(offset: number, whence: Deno.SeekMode): Promise<number>;
+}
+
+/** Options of {@linkcode EventLoop.sendfile} and {@linkcode EventLoop.sockSendfile}. */
+export interface SendfileOptions extends WaitOptions {
+  /**
+   * Where in the file to start, in bytes.
+   *
+   * @default {0}
+   */
+  offset?: number | undefined;
+  /** How many bytes to send; by default, all up to the end of the file. */
+  count?: number | null | undefined;
+  /**
+   * Whether the file may be read and sent piece by piece. Deno has no call of the system's that
+   * would do it by itself, so `false` is always refused.
+   *
+   * @default {true}
+   */
+  fallback?: boolean | undefined;
+}
+
+/** How the pieces of a file go out. */
+interface Sink {
+  /** Sends a piece; the memory may be used again once it resolves. */
+  send(piece: Uint8Array): Promise<void>;
+  /** Waits until all is sent. */
+  end(): Promise<void>;
+  /** How many bytes were sent. */
+  sent(): number;
+}
+
+/** Sends a file over a transport: how many bytes that was. */
+export async function sendfile(
+  transport: WriteTransport,
+  file: SendableFile,
+  options: SendfileOptions = {},
+): Promise<number> {
+  checkOptions(file, options);
+  if (!(transport instanceof StreamTransport)) {
+    throw new TypeError(`a file is sent over a Transport of the loop's, not ${show(transport)}`);
+  }
+  if (transport.isClosing()) throw new Error("sendfile() on a transport that is closing");
+  const { progress } = transport;
+  // What was written before goes first.
+  const before = progress.sent + transport.getWriteBufferSize();
+  return await sendPieces(file, options, {
+    async send(piece) {
+      transport.write(piece);
+      await progress.until(PIECE, transport.getWriteBufferSize());
+    },
+    end: () => progress.until(0, transport.getWriteBufferSize()),
+    sent: () => Math.max(0, progress.sent - before),
+  });
+}
+
+/** Sends a file over a socket: how many bytes that was. */
+export async function sockSendfile(
+  sock: Socket,
+  file: SendableFile,
+  options: SendfileOptions = {},
+): Promise<number> {
+  checkOptions(file, options);
+  const endpoint = endpointOf(checkSocket(sock));
+  let sent = 0;
+  return await sendPieces(file, options, {
+    async send(piece) {
+      for (let at = 0; at < piece.length;) {
+        const n = endpoint.send(piece.subarray(at));
+        at += n;
+        sent += n;
+        if (n === 0) await wait((callback) => endpoint.whenWritable(callback), options.signal);
+      }
+    },
+    end: () => Promise.resolve(),
+    sent: () => sent,
+  });
+}
+
+function checkOptions(file: SendableFile, options: SendfileOptions): void {
+  const { offset = 0, count = null, signal } = options;
+  if (typeof file?.read !== "function" || typeof file.seek !== "function") {
+    throw new TypeError(`file is an open Deno.FsFile, not ${show(file)}`);
+  }
+  for (const [name, value] of Object.entries({ offset, count: count ?? 1 })) {
+    checkNumber(name, value, name === "count" ? 1 : 0);
+    if (!Number.isInteger(value)) throw new TypeError(`${name} is an integer, got ${value}`);
+  }
+  checkSignal(signal);
+}
+
+/** Sends the file's part; its position is behind what was sent, however that ends. */
+async function sendPieces(
+  file: SendableFile,
+  { offset = 0, count = null, signal }: SendfileOptions,
+  sink: Sink,
+): Promise<number> {
+  const abort = Promise.withResolvers<never>();
+  abort.promise.catch(() => {});
+  const aborted = () => abort.reject(signal!.reason);
+  signal?.addEventListener("abort", aborted);
+  let read = 0;
+  const sent = () => Math.min(sink.sent(), read);
+  try {
+    await file.seek(offset, 0);
+    const buffer = new Uint8Array(PIECE);
+    const total = count ?? Infinity;
+    while (read < total) {
+      const n = await file.read(buffer.subarray(0, Math.min(PIECE, total - read)));
+      if (n === null) break;
+      signal?.throwIfAborted();
+      read += n;
+      await Promise.race([abort.promise, sink.send(buffer.subarray(0, n))]);
+    }
+    await Promise.race([abort.promise, sink.end()]);
+    return sent();
+  } finally {
+    signal?.removeEventListener("abort", aborted);
+    await file.seek(offset + sent(), 0);
+  }
+}

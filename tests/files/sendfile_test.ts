@@ -1,0 +1,219 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  getEventLoop,
+  openConnection,
+  type SendableFile,
+  SendfileNotAvailableError,
+  type Socket,
+  socketPair,
+  startServer,
+  type StreamReader,
+  type StreamWriter,
+} from "@asyncio/streams";
+import { pattern, turns } from "../support.ts";
+
+const loop = getEventLoop();
+
+/** A file that is there for one test. */
+async function temporaryFile(data: Uint8Array): Promise<Deno.FsFile & AsyncDisposable> {
+  const path = await Deno.makeTempFile();
+  await Deno.writeFile(path, data);
+  const file = await Deno.open(path, { read: true });
+  return Object.assign(file, {
+    async [Symbol.asyncDispose]() {
+      file.close();
+      await Deno.remove(path);
+    },
+  });
+}
+
+const position = (file: Deno.FsFile) => file.seek(0, Deno.SeekMode.Current);
+
+/** Streams to a server that hands its own ends over. */
+async function connected() {
+  const accepted = Promise.withResolvers<[StreamReader, StreamWriter]>();
+  const server = await startServer((...ends) => accepted.resolve(ends), "127.0.0.1", 0);
+  const [reader, writer] = await openConnection(
+    "127.0.0.1",
+    (server.sockets[0]!.addr as Deno.NetAddr).port,
+  );
+  const [theirs, peer] = await accepted.promise;
+  return {
+    reader,
+    writer,
+    theirs,
+    peer,
+    async [Symbol.asyncDispose]() {
+      writer.transport.abort();
+      peer.transport.abort();
+      await Promise.allSettled([writer.waitClosed(), peer.waitClosed()]);
+      server.close();
+      await server.waitClosed();
+    },
+  };
+}
+
+async function sha256(pieces: AsyncIterable<Uint8Array>): Promise<string> {
+  const { createHash } = await import("node:crypto");
+  const hash = createHash("sha256");
+  for await (const piece of pieces) hash.update(piece);
+  return hash.digest("hex");
+}
+
+Deno.test("sendfile() sends a part of a file, in order with what is written", async () => {
+  await using file = await temporaryFile(pattern(1000));
+  await using ends = await connected();
+  ends.writer.write("before ");
+  const sent = await loop.sendfile(ends.writer.transport, file, { offset: 10, count: 20 });
+  ends.writer.write(" after");
+  ends.writer.writeEof();
+  assertEquals(sent, 20);
+  assertEquals(await position(file), 30);
+  const received = await ends.theirs.read();
+  assertEquals(received.subarray(7, 27), pattern(1000).subarray(10, 30));
+  assertEquals(received.length, 33);
+});
+
+Deno.test("sendfile() without a count ends with the file; beyond its end there is nothing", async () => {
+  await using file = await temporaryFile(pattern(1000));
+  await using ends = await connected();
+  const { transport } = ends.writer;
+  assertEquals(await loop.sendfile(transport, file), 1000);
+  assertEquals(await loop.sendfile(transport, file, { offset: 990, count: 50 }), 10);
+  assertEquals(await loop.sendfile(transport, file, { offset: 5000 }), 0);
+  assertEquals((await ends.theirs.readExactly(1010)).length, 1010);
+});
+
+Deno.test("64 MiB to a slow reader: each byte arrives, and never 1 MiB is in memory", async () => {
+  const size = 64 << 20;
+  await using file = await temporaryFile(pattern(size));
+  await using ends = await connected();
+  const { transport } = ends.writer;
+  let most = 0;
+  let read = 0;
+  const watched: SendableFile = {
+    seek: (offset, whence) => file.seek(offset, whence),
+    async read(buffer) {
+      const n = await file.read(buffer);
+      read += n ?? 0;
+      most = Math.max(most, transport.getWriteBufferSize() + buffer.length);
+      return n;
+    },
+  };
+  const sending = loop.sendfile(transport, watched);
+  await ends.theirs.readExactly(1);
+  await turns(20);
+  assert(read < size, "the file was read to its end, though nobody reads");
+  async function* received() {
+    yield pattern(1);
+    for (let left = size - 1; left > 0;) {
+      const piece = await ends.theirs.read(1 << 20);
+      left -= piece.length;
+      yield piece;
+    }
+  }
+  const checksum = await sha256(received());
+  assertEquals(await sending, size);
+  assertEquals(checksum, await sha256(ReadableStream.from([pattern(size)])));
+  assert(most <= 1 << 20, `${most} bytes were in memory`);
+});
+
+Deno.test("the position is behind what was sent, too, when the connection is lost", async () => {
+  const size = 16 << 20;
+  await using file = await temporaryFile(pattern(size));
+  await using ends = await connected();
+  const sending = loop.sendfile(ends.writer.transport, file, { offset: 5 });
+  const failing = assertRejects(() => sending, Error);
+  const received = (await ends.theirs.readExactly(100_000)).length;
+  ends.peer.transport.abort();
+  await failing;
+  const at = await position(file);
+  assert(at >= 5 + received && at < size, `position ${at}`);
+});
+
+Deno.test("an aborted sendfile() leaves the position behind what was sent", async () => {
+  const size = 16 << 20;
+  await using file = await temporaryFile(pattern(size));
+  await using ends = await connected();
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  const { signal } = controller;
+  const sending = loop.sendfile(ends.writer.transport, file, { signal });
+  await ends.theirs.readExactly(1000);
+  controller.abort(reason);
+  assertEquals(await assertRejects(() => sending), reason);
+  const at = await position(file);
+  assert(at >= 1000 && at < size, `position ${at}`);
+});
+
+Deno.test("sendfile() over a transport that is closed meanwhile is an error", async () => {
+  await using file = await temporaryFile(pattern(16 << 20));
+  await using ends = await connected();
+  const { transport } = ends.writer;
+  const sending = loop.sendfile(transport, file);
+  await ends.theirs.readExactly(1);
+  transport.abort();
+  await assertRejects(() => sending, Deno.errors.ConnectionAborted);
+  await assertRejects(() => loop.sendfile(transport, file), Error, "closing");
+});
+
+async function receiveAll(socket: Socket): Promise<Uint8Array> {
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  for (;;) {
+    const piece = await loop.sockRecv(socket, 65_536);
+    if (piece.length === 0) return await new Blob(pieces).bytes();
+    pieces.push(piece as Uint8Array<ArrayBuffer>);
+  }
+}
+
+Deno.test("sockSendfile() sends a part of a file", async () => {
+  await using file = await temporaryFile(pattern(1_000_000));
+  const [left, right] = socketPair();
+  const receiving = receiveAll(right);
+  assertEquals(await loop.sockSendfile(left, file, { offset: 10, count: 900_000 }), 900_000);
+  left.close();
+  assertEquals(await receiving, pattern(1_000_000).subarray(10, 900_010));
+  assertEquals(await position(file), 900_010);
+  right.close();
+});
+
+Deno.test("a failed sockSendfile() leaves the position behind what was sent", async () => {
+  await using file = await temporaryFile(pattern(1_000_000));
+  const [left, right] = socketPair();
+  const sending = loop.sockSendfile(left, file);
+  await loop.sockRecv(right, 1000);
+  right.close();
+  await assertRejects(() => sending, Deno.errors.BrokenPipe);
+  const at = await position(file);
+  assert(at >= 65_536 && at <= 65_536 + 1000, `position ${at}`);
+  left.close();
+});
+
+Deno.test("with fallback: false there is no sendfile", async () => {
+  await using file = await temporaryFile(pattern(10));
+  await using ends = await connected();
+  const [left, right] = socketPair();
+  await assertRejects(
+    () => loop.sendfile(ends.writer.transport, file, { fallback: false }),
+    SendfileNotAvailableError,
+  );
+  await assertRejects(
+    () => loop.sockSendfile(left, file, { fallback: false }),
+    SendfileNotAvailableError,
+  );
+  left.close();
+  right.close();
+});
+
+Deno.test("sendfile() checks its arguments at the call", async () => {
+  await using file = await temporaryFile(pattern(10));
+  await using ends = await connected();
+  const { transport } = ends.writer;
+  const signal = AbortSignal.abort(new Error("enough"));
+  await assertRejects(() => loop.sendfile(transport, {} as never), TypeError, "file");
+  await assertRejects(() => loop.sendfile({} as never, file), TypeError, "Transport");
+  await assertRejects(() => loop.sendfile(transport, file, { offset: -1 }), RangeError, "offset");
+  await assertRejects(() => loop.sendfile(transport, file, { count: 0 }), RangeError, "count");
+  await assertRejects(() => loop.sendfile(transport, file, { count: 1.5 }), TypeError, "count");
+  await assertRejects(() => loop.sendfile(transport, file, { signal }), Error, "enough");
+});

@@ -1,0 +1,234 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  createSubprocessExec,
+  createSubprocessShell,
+  type ExceptionContext,
+  getEventLoop,
+  SubprocessProtocol,
+} from "@asyncio/streams";
+
+const text = (bytes: Uint8Array | null) => bytes === null ? null : new TextDecoder().decode(bytes);
+const piped = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+
+/** Whether a process is there; its parent has to be told of its exit first. */
+function isAlive(pid: number): boolean {
+  return new Deno.Command("kill", { args: ["-0", `${pid}`], stderr: "null" }).outputSync().success;
+}
+
+Deno.test("communicate() sends megabytes and reads them back, output and errors apart", async () => {
+  await using child = await createSubprocessShell("tee /dev/stderr", piped);
+  const input = new Uint8Array(3_000_000).map((_, i) => i * 7);
+  const [stdout, stderr] = await child.communicate({ input });
+  assertEquals(stdout!.length, input.length);
+  assert(stdout!.every((byte, i) => byte === input[i]));
+  assertEquals(stderr!.length, input.length);
+  assertEquals(child.returncode, 0);
+});
+
+Deno.test("communicate() without input closes the child's", async () => {
+  await using child = await createSubprocessExec("cat", [], { stdin: "piped", stdout: "piped" });
+  assertEquals((await child.communicate()).map(text), ["", null]);
+});
+
+Deno.test("communicate() with a child that does not want its input is no error", async () => {
+  await using child = await createSubprocessShell("exec 0<&-; echo no, thanks; exit 5", {
+    stdin: "piped",
+    stdout: "piped",
+  });
+  const [stdout] = await child.communicate({ input: new Uint8Array(5_000_000) });
+  assertEquals(text(stdout), "no, thanks\n");
+  assertEquals(child.returncode, 5);
+});
+
+Deno.test("communicate() can be abandoned, and the child talked to again", async () => {
+  await using child = await createSubprocessShell("echo first; read x; echo $x", piped);
+  const abort = new AbortController();
+  const reason = new Error("enough");
+  child.stdout!.readLine({ signal: new AbortController().signal }).then(() => abort.abort(reason));
+  const waiting = child.wait({ signal: abort.signal });
+  assertEquals(await waiting.catch((error) => error), reason);
+  child.stdin!.write("second\n");
+  const [stdout] = await child.communicate();
+  assertEquals(text(stdout), "second\n");
+});
+
+Deno.test("communicate() refuses input for a child that takes none", async () => {
+  await using child = await createSubprocessExec("true");
+  await assertRejects(() => child.communicate({ input: "x" }), TypeError, "stdin");
+  await child.wait();
+});
+
+Deno.test("wait() ends though nobody reads, as far as asyncio's does", async () => {
+  await using child = await createSubprocessShell("head -c 150000 /dev/zero", { stdout: "piped" });
+  assertEquals(await child.wait(), 0);
+  assertEquals((await child.stdout!.read()).length, 150_000);
+});
+
+Deno.test("a child that says more than is read waits: memory stays bounded", async () => {
+  await using child = await createSubprocessShell("cat /dev/zero", { stdout: "piped" });
+  const before = Deno.memoryUsage().external;
+  assertEquals((await child.stdout!.readExactly(100_000)).length, 100_000);
+  await assertRejects(() => child.wait({ signal: AbortSignal.timeout(100) }), DOMException);
+  assert(Deno.memoryUsage().external - before < 4_000_000);
+});
+
+Deno.test("drain() waits for a child that does not read, and fails when it dies", async () => {
+  await using child = await createSubprocessExec("sleep", ["60"], { stdin: "piped" });
+  child.stdin!.write(new Uint8Array(500_000));
+  const drained = child.stdin!.drain();
+  child.kill();
+  await assertRejects(() => drained, Deno.errors.BrokenPipe);
+  await assertRejects(() => child.stdin!.waitClosed(), Deno.errors.BrokenPipe);
+  assertEquals(await child.wait(), -9);
+  assertEquals(child.returncode, -9);
+});
+
+Deno.test("disposing of a child that runs ends it, whatever it was in the middle of", async () => {
+  let pid: number;
+  {
+    await using child = await createSubprocessShell("exec cat /dev/zero", piped);
+    pid = child.pid;
+    child.stdin!.write(new Uint8Array(2_000_000));
+    await child.stdout!.read(10);
+    assert(isAlive(pid));
+  }
+  assert(!isAlive(pid));
+});
+
+Deno.test("a tree of processes: the children's own children go on talking after it exits", async () => {
+  await using child = await createSubprocessShell(
+    "(sleep 0.1; echo grandchild >&2; echo late) & echo child; exit 3",
+    { stdout: "piped", stderr: "piped" },
+  );
+  assertEquals(await child.wait(), 3);
+  const [stdout, stderr] = await child.communicate();
+  assertEquals([text(stdout), text(stderr)], ["child\nlate\n", "grandchild\n"]);
+});
+
+Deno.test("disposal does not wait for a grandchild that holds the pipes", async () => {
+  const start = performance.now();
+  let grandchild: number;
+  {
+    await using child = await createSubprocessShell("sleep 20 & echo $!; exec sleep 20", {
+      stdout: "piped",
+      stderr: "piped",
+    });
+    grandchild = Number(text(await child.stdout!.readLine()));
+  }
+  assert(isAlive(grandchild));
+  Deno.kill(grandchild, "SIGKILL");
+  assert(performance.now() - start < 10_000);
+});
+
+Deno.test("signals: sent by name, told as negative numbers, and ignored after the exit", async () => {
+  for (const [signal, number] of [["SIGTERM", 15], ["SIGUSR1", 10], ["SIGHUP", 1]] as const) {
+    await using child = await createSubprocessExec("sleep", ["60"]);
+    assertEquals(child.returncode, null);
+    child.sendSignal(signal);
+    assertEquals(await child.wait(), -number);
+    child.kill();
+    child.terminate();
+  }
+  await using child = await createSubprocessExec("sleep", ["60"]);
+  assertThrows(() => child.sendSignal("SIGNONE" as Deno.Signal), TypeError);
+});
+
+Deno.test("an aborted signal asks the child to stop", async () => {
+  const abort = new AbortController();
+  await using child = await createSubprocessExec("sleep", ["60"], { signal: abort.signal });
+  abort.abort();
+  assertEquals(await child.wait(), -15);
+  const late = createSubprocessExec("sleep", ["60"], { signal: abort.signal });
+  assertEquals(await late.catch((error) => error), abort.signal.reason);
+});
+
+Deno.test("the limit holds for the child's lines", async () => {
+  await using child = await createSubprocessShell("echo 123456789", { stdout: "piped", limit: 5 });
+  await assertRejects(() => child.stdout!.readLine(), RangeError);
+  await child.wait();
+});
+
+Deno.test("environment and working directory", async () => {
+  await using child = await createSubprocessShell('echo "$GREETING $HOME"; pwd', {
+    stdout: "piped",
+    env: { GREETING: "hello" },
+    clearEnv: true,
+    cwd: "/",
+  });
+  assertEquals(text((await child.communicate())[0]), "hello \n/\n");
+});
+
+Deno.test("what can't be started says so", async () => {
+  await assertRejects(
+    () => createSubprocessExec("no-such-program"),
+    Deno.errors.NotFound,
+    "cannot start no-such-program",
+  );
+  await assertRejects(
+    () => createSubprocessExec("true", [], { cwd: "/no/such" }),
+    Deno.errors.NotFound,
+  );
+  await assertRejects(() => createSubprocessExec(""), RangeError);
+  await assertRejects(() => createSubprocessExec("true", "x" as unknown as string[]), TypeError);
+  await assertRejects(() => createSubprocessExec("true", [1 as unknown as string]), TypeError);
+  await assertRejects(() => createSubprocessExec(1 as unknown as string), TypeError);
+  await assertRejects(() => createSubprocessShell(["true"] as unknown as string), TypeError);
+  await assertRejects(
+    () => createSubprocessExec("true", [], { stdout: "pipe" as "piped" }),
+    TypeError,
+  );
+  await assertRejects(() => createSubprocessExec("true", [], { limit: -1 }), RangeError);
+});
+
+Deno.test("errors of callbacks are told, also of the last ones", async () => {
+  const loop = getEventLoop();
+  const contexts: ExceptionContext[] = [];
+  loop.setExceptionHandler((_loop, context) => contexts.push(context));
+  const done = Promise.withResolvers<void>();
+  class Failing extends SubprocessProtocol {
+    override processExited() {
+      throw new Error("processExited failed");
+    }
+    override connectionLost() {
+      done.resolve();
+      throw new Error("connectionLost failed");
+    }
+  }
+  const [transport] = await loop.subprocessExec(() => new Failing(), "true", [], { stdin: "null" });
+  await done.promise;
+  await Promise.resolve();
+  loop.setExceptionHandler(null);
+  assertEquals(contexts.map(({ exception }) => (exception as Error).message), [
+    "processExited failed",
+    "connectionLost failed",
+  ]);
+  assert(contexts.every((context) => context.transport === transport));
+  assert(contexts[0]!.message.includes(`process ${transport.getPid()}`));
+});
+
+Deno.test("the transport knows its child, its pipes, and no peer", async () => {
+  const loop = getEventLoop();
+  const done = Promise.withResolvers<void>();
+  class Quiet extends SubprocessProtocol {
+    override connectionLost() {
+      done.resolve();
+    }
+  }
+  const [transport, protocol] = await loop.subprocessShell(() => new Quiet(), "cat", {
+    stderr: "null",
+  });
+  const child = transport.getExtraInfo("subprocess") as Deno.ChildProcess;
+  assertEquals(child.pid, transport.getPid());
+  assert(transport.getProtocol() === protocol);
+  assertEquals(transport.getPipeTransport(2), null);
+  const stdin = transport.getPipeTransport(0)!;
+  assertEquals(stdin.getExtraInfo("peername"), null);
+  assertEquals(stdin.getExtraInfo("sockname", "none"), "none");
+  assert(stdin.getExtraInfo("pipe") instanceof WritableStream);
+  assert(transport.getPipeTransport(1)!.getExtraInfo("pipe") instanceof ReadableStream);
+  assertEquals(transport.isClosing(), false);
+  stdin.close();
+  await done.promise;
+  assertEquals(transport.isClosing(), true);
+  assertEquals(transport.getReturncode(), 0);
+});

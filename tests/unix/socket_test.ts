@@ -1,0 +1,28 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { getEventLoop, Socket } from "@asyncio/streams";
+import { text } from "../support.ts";
+
+const loop = getEventLoop();
+
+Deno.test("sockets over a Unix socket: bind, listen, connect, accept", async () => {
+  const folder = await Deno.makeTempDir();
+  const addr: Deno.UnixAddr = { transport: "unix", path: `${folder}/s` };
+  using server = new Socket();
+  server.bind(addr);
+  server.listen();
+  using client = new Socket();
+  await loop.sockConnect(client, addr);
+  const [accepted] = await loop.sockAccept(server);
+  using _ = accepted;
+  await loop.sockSendAll(client, "hello");
+  assertEquals(text(await loop.sockRecv(accepted, 100)), "hello");
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("sockConnect() to a path where nobody listens says which", async () => {
+  await assertRejects(
+    () => loop.sockConnect(new Socket(), { transport: "unix", path: "/tmp/no/such/socket" }),
+    Deno.errors.NotFound,
+    "/tmp/no/such/socket",
+  );
+});
