@@ -13,8 +13,7 @@ export { SocketEventLoop } from "./loop/socket_event_loop.ts";
 export type { AddrInfo, GetAddrInfoOptions } from "./net/names.ts";
 export type { ReadablePipe, WritablePipe } from "./net/pipes.ts";
 export type { SendableFile, SendfileOptions } from "./net/sendfile.ts";
-export { EventLoop } from "./loop/event_loop.ts";
-export type { LoopConnections, LoopStartTlsOptions } from "./loop/loop_connections.ts";
+export { EventLoop, type LoopStartTlsOptions } from "./loop/event_loop.ts";
 export type { LocalAddr } from "./net/connect.ts";
 export type {
   ConnectAcceptedSocketOptions,

@@ -11,8 +11,7 @@ import type { ExceptionContext } from "./exception_context.ts";
 import { printException, tell } from "./exception_handling.ts";
 import { Future, madeAt } from "./future.ts";
 import { Handle, release, TimerHandle } from "./handle.ts";
-import type { ReadySource, ScheduledTask } from "./scheduler.ts";
-import type { LoopConnections } from "./loop_connections.ts";
+import type { ReadySource, ScheduledTask, Scheduler } from "./scheduler.ts";
 import { SignalHandlers } from "./signals.ts";
 import { type CreateTaskOptions, Task, type TaskSource } from "./task.ts";
 import { Turns } from "./turns.ts";
@@ -30,7 +29,7 @@ export interface EventLoopOptions {
 const LONGEST_INTERVAL = 2 ** 31 - 1;
 
 /**
- * asyncio's `BaseEventLoop`: all of the loop but its connections, which {@linkcode EventLoop} adds.
+ * asyncio's `BaseEventLoop`: what schedules; {@linkcode EventLoop} adds the rest.
  *
  * Callbacks run in batches. A batch is what was ready when it began: first what
  * {@linkcode BaseEventLoop.callSoon} was given, in order, then the timers that are due. It runs in
@@ -50,8 +49,7 @@ const LONGEST_INTERVAL = 2 ** 31 - 1;
  * assertEquals(order, ["soon", "later"]);
  * ```
  */
-export abstract class BaseEventLoop
-  implements Omit<AbstractEventLoop, keyof LoopConnections>, Disposable {
+export abstract class BaseEventLoop implements Scheduler, Disposable {
   /** In debug mode, a callback that takes longer than this many milliseconds is reported. */
   slowCallbackDuration = 100;
 
@@ -439,7 +437,7 @@ export abstract class BaseEventLoop
     return this.#turns.addSource(source);
   }
 
-  /** Who the loop is to others: nobody can make one without connections, this class is abstract. */
+  /** The loop as others see it: all that are made are {@linkcode EventLoop}s, this class is abstract. */
   get #self(): AbstractEventLoop {
     return this as unknown as AbstractEventLoop;
   }
