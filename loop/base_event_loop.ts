@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkFinite } from "../net/validate.ts";
 import type { WaitOptions } from "../net/wait_options.ts";
 import type { AbstractEventLoop, ExceptionHandler, TaskFactory } from "./abstract_event_loop.ts";
 import { current } from "./current.ts";
@@ -241,8 +242,8 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
    * @param callback What to call.
    * @param args What to call it with.
    * @returns A handle that can cancel it.
-   * @throws {RangeError} When `delay` is not a number of milliseconds.
-   * @throws {TypeError} When `callback` is not a function.
+   * @throws {RangeError} When `delay` is not finite.
+   * @throws {TypeError} When `delay` is not a number, or `callback` not a function.
    * @throws {Error} When the loop is closed.
    */
   callLater<A extends unknown[]>(
@@ -250,6 +251,7 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
     callback: (...args: A) => unknown,
     ...args: A
   ): TimerHandle {
+    checkFinite("delay", delay);
     return this.callAt(this.time() + delay, callback, ...args);
   }
 
@@ -260,8 +262,8 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
    * @param callback What to call.
    * @param args What to call it with.
    * @returns A handle that can cancel it.
-   * @throws {RangeError} When `when` is not a time.
-   * @throws {TypeError} When `callback` is not a function.
+   * @throws {RangeError} When `when` is not finite.
+   * @throws {TypeError} When `when` is not a number, or `callback` not a function.
    * @throws {Error} When the loop is closed.
    */
   callAt<A extends unknown[]>(
@@ -269,7 +271,7 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
     callback: (...args: A) => unknown,
     ...args: A
   ): TimerHandle {
-    if (!Number.isFinite(when)) throw new RangeError(`A time must be a finite number, got ${when}`);
+    checkFinite("when", when);
     this.#assertOpen();
     const { timers } = this.#turns;
     const handle = new TimerHandle(when, callback, args, this, timers);
@@ -298,7 +300,7 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
    * @param source The function, which is given the task's `AbortSignal`, or the promise.
    * @param options The task's name, and a signal that cancels it.
    * @returns The task.
-   * @throws {TypeError} When `source` is neither.
+   * @throws {TypeError} When `source` is neither, or an option is of the wrong type.
    * @throws {Error} When the loop is closed.
    */
   createTask<T>(source: TaskSource<T>, options: CreateTaskOptions = {}): Task<T> {
