@@ -38,6 +38,14 @@ export function checkNumber(name: string, value: unknown, lowest: number): numbe
   return value;
 }
 
+/** Checks a time in milliseconds, of which there is no longest. */
+export function checkFinite(name: string, value: unknown): void {
+  if (typeof value !== "number") throw new TypeError(`${name} is a number, not ${show(value)}`);
+  if (!Number.isFinite(value)) {
+    throw new RangeError(`${name} must be a finite number, got ${value}`);
+  }
+}
+
 /** Checks an address family. */
 export function checkFamily(value: unknown): 0 | 4 | 6 {
   if (value !== 0 && value !== 4 && value !== 6) {
