@@ -14,18 +14,20 @@ import type {
   CreateServerSockOptions,
   CreateUnixServerOptions,
 } from "./net/open_listeners.ts";
-import { checkLimit, StreamReader } from "./net/stream_reader.ts";
+import { StreamReader } from "./net/stream_reader.ts";
 import {
   type ClientConnectedCallback,
   StreamReaderProtocol,
 } from "./net/stream_reader_protocol.ts";
 import { StreamWriter } from "./net/stream_writer.ts";
+import { checkLimit } from "./net/validate.ts";
 import { checkFunction, isOptions } from "./net/validate.ts";
 import type { Server } from "./server.ts";
 
 export { IncompleteReadError, LimitOverrunError } from "./net/errors.ts";
 export { FlowControlMixin } from "./net/flow_control.ts";
-export { type Separator, StreamReader, type StreamReaderOptions } from "./net/stream_reader.ts";
+export type { Separator } from "./net/separators.ts";
+export { StreamReader, type StreamReaderOptions } from "./net/stream_reader.ts";
 export {
   type ClientConnectedCallback,
   StreamReaderProtocol,

@@ -42,8 +42,12 @@ export async function sockRecv(
   checkSignal(signal);
   const endpoint = endpointOf(checkSocket(sock));
   if (checkNumber("n", n, 0) === 0) return new Uint8Array();
+  // A peer that sends little shall cost little: no memory before something has come, and what is
+  // returned keeps not much more alive than itself.
+  while (!endpoint.readable) await wait((callback) => endpoint.whenReadable(callback), signal);
   const buffer = new Uint8Array(Math.min(n, MOST));
-  return buffer.subarray(0, await receive(endpoint, buffer, signal) ?? 0);
+  const length = await receive(endpoint, buffer, signal) ?? 0;
+  return length * 2 < buffer.length ? buffer.slice(0, length) : buffer.subarray(0, length);
 }
 
 /** Waits for bytes, and moves them to `buffer`: how many, 0 at the end. */

@@ -4,10 +4,12 @@
  * @module
  */
 import { AcceptEndpoint } from "./accept_endpoint.ts";
+import { formatAddr } from "./addresses.ts";
 import type { Carrier } from "./carrier.ts";
 import { ConnEndpoint } from "./conn_endpoint.ts";
 import { withoutDelay } from "./connect.ts";
 import type { Endpoint, Pollable } from "./endpoint.ts";
+import { explain } from "./os_error.ts";
 import { checkNumber, show } from "./validate.ts";
 
 /** A socket's state, from `new Socket()` on. */
@@ -21,6 +23,16 @@ type State =
 /** The state that tells a socket's addresses: a closed one keeps them. */
 function lasting(state: State): State {
   return state.kind === "closed" ? state.before : state;
+}
+
+function listenOn(addr: Deno.Addr, backlog: number): Deno.Listener {
+  try {
+    if (addr.transport === "unix") return Deno.listen({ transport: "unix", path: addr.path });
+    const { hostname, port } = addr as Deno.NetAddr;
+    return Deno.listen({ hostname, port, tcpBacklog: backlog });
+  } catch (error) {
+    throw explain(`cannot listen on ${formatAddr(addr)}`, error);
+  }
 }
 
 /** What waits can be for: a socket's end, whichever it is. Throws if it has none. */
@@ -196,9 +208,7 @@ export class Socket implements Disposable {
     if (state.kind === "closed") throw this.#unfit();
     if (state.kind !== "new") throw new Error(`the socket is ${state.kind} already`);
     if (state.bound === null) throw new Error("listen() needs an address: bind() comes first");
-    const listener: Deno.Listener = state.bound.transport === "unix"
-      ? Deno.listen({ transport: "unix", path: state.bound.path })
-      : Deno.listen({ ...(state.bound as Deno.NetAddr), transport: "tcp", tcpBacklog: backlog });
+    const listener = listenOn(state.bound, backlog);
     this.#state = { kind: "listening", endpoint: new AcceptEndpoint(listener) };
   }
 

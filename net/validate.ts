@@ -114,3 +114,10 @@ export function show(value: unknown): string {
   if (typeof value === "object" && value !== null) return value.constructor?.name ?? "an object";
   return String(value);
 }
+
+/** Checks a reader's limit. */
+export function checkLimit(limit: number): number {
+  if (typeof limit !== "number") throw new TypeError(`limit is a number of bytes, not ${limit}`);
+  if (!(limit > 0)) throw new RangeError(`limit must be positive, got ${limit}`);
+  return limit;
+}

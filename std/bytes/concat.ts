@@ -1,6 +1,10 @@
-import { Buffer } from "node:buffer";
-
-/** See `@std/bytes/concat`. */
+/** See `@std/bytes/concat`; without `node:buffer`, whose loading takes 8 ms. */
 export function concat(buffers: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(Buffer.concat(buffers));
+  const joined = new Uint8Array(buffers.reduce((length, bytes) => length + bytes.length, 0));
+  let at = 0;
+  for (const bytes of buffers) {
+    joined.set(bytes, at);
+    at += bytes.length;
+  }
+  return joined;
 }

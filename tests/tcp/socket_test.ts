@@ -230,3 +230,11 @@ Deno.test("a socket over a lost connection is readable, and says why", async () 
   }, Error);
   client.close();
 });
+
+Deno.test("listen() on an address that is taken says which", () => {
+  using server = listening();
+  const { port } = server.localAddr as Deno.NetAddr;
+  using second = new Socket();
+  second.bind({ ...loopback, port });
+  assertThrows(() => second.listen(), Deno.errors.AddrInUse, `127.0.0.1:${port}`);
+});

@@ -37,7 +37,8 @@ async function needs(flags: readonly string[], code: string, answer: string): Pr
   assertEquals(await run(flags, code), answer);
   for (const flag of flags) {
     const outcome = await run(flags.filter((one) => one !== flag), code);
-    assert(/^NotCapable: Requires .* access/.test(outcome), `without ${flag}: ${outcome}`);
+    // Deno's import() says the same by a TypeError.
+    assert(/^(NotCapable|TypeError): Requires .* access/.test(outcome), `no ${flag}: ${outcome}`);
     assert(outcome.includes(flag.split("=")[0]!), `without ${flag}: ${outcome}`);
   }
 }
@@ -74,6 +75,30 @@ const listens = (host: string, port: number) => `
   const server = await asyncio.startServer((_, writer) => writer.close(), ${host}, ${port});
   console.log(server.sockets.length);
   await server[Symbol.asyncDispose]();`;
+
+const datagrams = (which: "localAddr" | "remoteAddr", port: number) => `
+  const ${which} = { hostname: "127.0.0.1", port: ${port} };
+  const [transport] = await asyncio.getEventLoop()
+    .createDatagramEndpoint(() => new asyncio.DatagramProtocol(), { ${which} });
+  console.log("open");
+  transport.close();`;
+
+const starts = (call: string) => `
+  const loop = asyncio.getEventLoop();
+  const lost = loop.createFuture();
+  const factory = () => ({ connectionLost: () => lost.setResult() });
+  const options = { stdin: "null" };
+  const [transport] = await loop.${call};
+  await lost;
+  console.log(transport.getReturncode());`;
+
+const runsOnWorker = (func: string, argument: string) => `
+  const loop = asyncio.getEventLoop();
+  try {
+    console.log(await loop.runInExecutor(null, ${func}, ${argument}));
+  } finally {
+    await loop.shutdownDefaultExecutor();
+  }`;
 
 const cases: Record<string, (to: string) => Promise<void>> = {
   async "connect to `example.com:8888`"(to) {
@@ -133,6 +158,41 @@ const cases: Record<string, (to: string) => Promise<void>> = {
        const [reader, writer] = await asyncio.openConnection({ sock }); ${greeted}`,
     );
     assertEquals(answer, "hello");
+  },
+  async "receive datagrams at `127.0.0.1:5353`"(to) {
+    const port = freePort();
+    await needs(flagsOf(to, { "5353": `${port}` }), datagrams("localAddr", port), "open");
+  },
+  async "send datagrams to `example.com:53`"(to) {
+    const port = freePort();
+    const flags = flagsOf(to, { "example.com:53": `127.0.0.1:${port}` });
+    await needs(flags, datagrams("remoteAddr", port), "open");
+  },
+  async "start the program `sort`, or a shell"(to) {
+    await needs(flagsOf(to, {}), starts('subprocessExec(factory, "sort", [], options)'), "0");
+    const shell = rows.get(to)!.match(/`(--allow-run=[^`]+)`$/)![1]!;
+    await needs([shell], starts('subprocessShell(factory, "exit 3", options)'), "3");
+  },
+  async "run a self-contained function on a worker"() {
+    assertEquals(await run([], runsOnWorker("(n) => n + 1", "41")), "42");
+  },
+  async "run a module's function on a worker"(to) {
+    const folder = await temporaryFolder();
+    const module = `${folder}/module.ts`;
+    try {
+      await command(
+        "sh",
+        "-c",
+        'echo "export function double(n) { return 2 * n; }" > "$0"',
+        module,
+      );
+      const flag = rows.get(to)!.match(/`([^`]+)`/)![1]!.replace("./module.ts", module);
+      const url = `file://${module}`;
+      const code = runsOnWorker(`{ module: "${url}", func: function double() {} }`, "21");
+      await needs([flag], code, "42");
+    } finally {
+      await command("rm", "-r", folder);
+    }
   },
   async "switch debug mode on with `ASYNCIO_DEBUG=1`"(to) {
     const tell = "console.log(asyncio.getEventLoop().getDebug())";
