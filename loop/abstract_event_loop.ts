@@ -11,7 +11,7 @@ import type { CreateTaskOptions, Task, TaskSource } from "./task.ts";
  * What every event loop can do: all that {@linkcode EventLoop} can, which says how. To take this
  * type in place of the class lets others be handed over, in tests say.
  */
-export type AbstractEventLoop = Pick<EventLoop, keyof EventLoop>;
+export interface AbstractEventLoop extends Pick<EventLoop, keyof EventLoop> {}
 
 /** Called with the loop and what went wrong. */
 export type ExceptionHandler = (loop: AbstractEventLoop, context: ExceptionContext) => void;
