@@ -7,14 +7,14 @@ import type { AbstractEventLoop } from "./loop/abstract_event_loop.ts";
 import { current } from "./loop/current.ts";
 import { EventLoop } from "./loop/event_loop.ts";
 import type { TaskSource } from "./loop/task.ts";
+import { checkFinite } from "./net/validate.ts";
 import type { WaitOptions } from "./net/wait_options.ts";
 
 export { SocketEventLoop } from "./loop/socket_event_loop.ts";
 export type { AddrInfo, GetAddrInfoOptions } from "./net/names.ts";
 export type { ReadablePipe, WritablePipe } from "./net/pipes.ts";
 export type { SendableFile, SendfileOptions } from "./net/sendfile.ts";
-export { EventLoop } from "./loop/event_loop.ts";
-export type { LoopConnections, LoopStartTlsOptions } from "./loop/loop_connections.ts";
+export { EventLoop, type LoopStartTlsOptions } from "./loop/event_loop.ts";
 export type { LocalAddr } from "./net/connect.ts";
 export type {
   ConnectAcceptedSocketOptions,
@@ -191,6 +191,8 @@ async function cancelAllTasks(loop: AbstractEventLoop): Promise<void> {
  *
  * @param ms How many milliseconds; 0 or less waits for one batch of callbacks.
  * @returns Nothing.
+ * @throws {RangeError} When `ms` is not finite.
+ * @throws {TypeError} When `ms` is not a number.
  *
  * @example
  * ```ts
@@ -209,14 +211,15 @@ export function sleep(ms: number): Promise<void>;
  * @param result What to give.
  * @param options A signal that ends the wait.
  * @returns The result.
- * @throws {RangeError} When `ms` is not a finite number.
+ * @throws {RangeError} When `ms` is not finite.
+ * @throws {TypeError} When `ms` is not a number.
  * @throws {unknown} The signal's reason, when it is aborted.
  */
 export function sleep<T>(ms: number, result: T, options?: WaitOptions): Promise<T>;
 export async function sleep<T>(ms: number, result?: T, options: WaitOptions = {}): Promise<T> {
   const { signal } = options;
   signal?.throwIfAborted();
-  if (!Number.isFinite(ms)) throw new RangeError(`sleep() takes milliseconds, got ${ms}`);
+  checkFinite("ms", ms);
   const loop = (current.running as EventLoop | null) ??
     (sleepers ??= new EventLoop({ free: true }));
   const { promise, resolve, reject } = Promise.withResolvers<void>();

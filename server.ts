@@ -14,7 +14,7 @@ import type { WaitOptions } from "./net/wait_options.ts";
 export type { ConnectionOwner } from "./net/connection_owner.ts";
 
 /** How {@linkcode Server.shutdown} ends. */
-export interface ShutdownOptions {
+export interface ShutdownOptions extends WaitOptions {
   /**
    * How long the handlers may take to finish, in ms.
    *
@@ -239,9 +239,10 @@ export class Server implements AsyncDisposable {
    * {@linkcode closeClients} does; what has not been sent by the end of the time, or a
    * second later, is aborted. It does not wait for handlers that go on without their connection.
    *
-   * @param options How long to wait.
+   * @param options How long to wait, and a signal that ends the wait: what is left is aborted then.
    * @throws {TypeError} If the timeout is not a number.
    * @throws {RangeError} If it is negative.
+   * @throws {unknown} The signal's reason.
    *
    * @example
    * ```ts
@@ -254,26 +255,33 @@ export class Server implements AsyncDisposable {
    * ```
    */
   async shutdown(options: ShutdownOptions = {}): Promise<void> {
-    const { timeout = 30_000 } = options;
+    const { timeout = 30_000, signal } = options;
     if (typeof timeout !== "number" || Number.isNaN(timeout)) {
       throw new TypeError(`timeout is a number of ms, not ${timeout}`);
     }
     if (timeout < 0) throw new RangeError(`timeout must not be negative, got ${timeout}`);
     this.close();
     const end = performance.now() + timeout;
-    await this.#within(timeout, () => this.#handlers === 0);
-    this.closeClients();
-    const rest = Math.max(end - performance.now(), GRACE);
-    await this.#within(rest, () => this.#transports.size === 0);
-    this.abortClients();
+    try {
+      await this.#within(timeout, () => this.#handlers === 0, signal);
+      this.closeClients();
+      const rest = Math.max(end - performance.now(), GRACE);
+      await this.#within(rest, () => this.#transports.size === 0, signal);
+    } finally {
+      this.abortClients();
+    }
   }
 
-  /** Waits until `condition` holds, for `ms` at the most. */
-  async #within(ms: number, condition: () => boolean): Promise<void> {
+  /** Waits until `condition` holds, for `ms` at the most, unless `signal` aborts first. */
+  async #within(ms: number, condition: () => boolean, signal?: AbortSignal): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = ms > LONGEST_TIMER ? undefined : setTimeout(resolve, ms);
-    await Promise.race([late, this.#until(condition)]);
-    clearTimeout(timer);
+    const done = Promise.race([late, this.#until(condition)]);
+    try {
+      await (signal === undefined ? done : abortable(done, signal));
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Closes the server and waits for its handlers. */

@@ -14,18 +14,20 @@ import type {
   CreateServerSockOptions,
   CreateUnixServerOptions,
 } from "./net/open_listeners.ts";
-import { checkLimit, StreamReader } from "./net/stream_reader.ts";
+import { StreamReader } from "./net/stream_reader.ts";
 import {
   type ClientConnectedCallback,
   StreamReaderProtocol,
 } from "./net/stream_reader_protocol.ts";
 import { StreamWriter } from "./net/stream_writer.ts";
+import { checkLimit } from "./net/validate.ts";
 import { checkFunction, isOptions } from "./net/validate.ts";
 import type { Server } from "./server.ts";
 
 export { IncompleteReadError, LimitOverrunError } from "./net/errors.ts";
 export { FlowControlMixin } from "./net/flow_control.ts";
-export { type Separator, StreamReader, type StreamReaderOptions } from "./net/stream_reader.ts";
+export type { Separator } from "./net/separators.ts";
+export { StreamReader, type StreamReaderOptions } from "./net/stream_reader.ts";
 export {
   type ClientConnectedCallback,
   StreamReaderProtocol,
@@ -132,6 +134,22 @@ export async function openConnection(
  * @throws {RangeError} If the path is empty or too long.
  * @throws {Deno.errors.NotFound} If there is no such socket; other `Deno.errors` likewise.
  * @throws The signal's reason.
+ *
+ * @example
+ * ```ts
+ * import { openUnixConnection, startUnixServer } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const path = `\0asyncio-streams-${crypto.randomUUID()}`; // An abstract one, as on Linux.
+ * await using server = await startUnixServer(async (_reader, writer) => {
+ *   await using _ = writer;
+ *   writer.write("ready\n");
+ * }, path);
+ *
+ * const [reader, writer] = await openUnixConnection(path);
+ * await using _ = writer;
+ * assertEquals(new TextDecoder().decode(await reader.readLine()), "ready\n");
+ * ```
  */
 export async function openUnixConnection(
   path: string | URL | null,
@@ -212,6 +230,19 @@ export async function startServer(
  * @throws {TypeError} If an argument is of the wrong type.
  * @throws {RangeError} If the path is empty or too long.
  * @throws {Deno.errors.AddrInUse} If there is a file at the path; other `Deno.errors` likewise.
+ *
+ * @example
+ * ```ts
+ * import { startUnixServer } from "@asyncio/streams";
+ * import { assert } from "@std/assert";
+ *
+ * const path = `\0asyncio-streams-${crypto.randomUUID()}`; // An abstract one, as on Linux.
+ * await using server = await startUnixServer(async (reader, writer) => {
+ *   await using _ = writer;
+ *   writer.write(await reader.readLine());
+ * }, path);
+ * assert(server.isServing());
+ * ```
  */
 export async function startUnixServer(
   clientConnectedCb: ClientConnectedCallback,

@@ -3,16 +3,16 @@
  *
  * @module
  */
+import { checkFinite } from "../net/validate.ts";
 import type { WaitOptions } from "../net/wait_options.ts";
 import type { AbstractEventLoop, ExceptionHandler, TaskFactory } from "./abstract_event_loop.ts";
 import { current } from "./current.ts";
 import { isDebugAsked } from "./debug.ts";
 import type { ExceptionContext } from "./exception_context.ts";
 import { printException, tell } from "./exception_handling.ts";
-import { Future } from "./future.ts";
+import { Future, madeAt } from "./future.ts";
 import { Handle, release, TimerHandle } from "./handle.ts";
-import type { ReadySource, ScheduledTask } from "./scheduler.ts";
-import type { LoopConnections } from "./loop_connections.ts";
+import type { ReadySource, ScheduledTask, Scheduler } from "./scheduler.ts";
 import { SignalHandlers } from "./signals.ts";
 import { type CreateTaskOptions, Task, type TaskSource } from "./task.ts";
 import { Turns } from "./turns.ts";
@@ -30,7 +30,7 @@ export interface EventLoopOptions {
 const LONGEST_INTERVAL = 2 ** 31 - 1;
 
 /**
- * asyncio's `BaseEventLoop`: all of the loop but its connections, which {@linkcode EventLoop} adds.
+ * asyncio's `BaseEventLoop`: what schedules; {@linkcode EventLoop} adds the rest.
  *
  * Callbacks run in batches. A batch is what was ready when it began: first what
  * {@linkcode BaseEventLoop.callSoon} was given, in order, then the timers that are due. It runs in
@@ -50,8 +50,7 @@ const LONGEST_INTERVAL = 2 ** 31 - 1;
  * assertEquals(order, ["soon", "later"]);
  * ```
  */
-export abstract class BaseEventLoop
-  implements Omit<AbstractEventLoop, keyof LoopConnections>, Disposable {
+export abstract class BaseEventLoop implements Scheduler, Disposable {
   /** In debug mode, a callback that takes longer than this many milliseconds is reported. */
   slowCallbackDuration = 100;
 
@@ -159,7 +158,11 @@ export abstract class BaseEventLoop
     for (const check of this.#checks) check();
     this.#checks.clear();
     for (const task of this.#tasks) {
-      this.callExceptionHandler({ message: "The loop of a pending task was closed", task });
+      this.callExceptionHandler({
+        message: "The loop of a pending task was closed",
+        task,
+        sourceTraceback: task instanceof Future ? madeAt(task) : undefined,
+      });
     }
     this.#tasks.clear();
   }
@@ -239,8 +242,8 @@ export abstract class BaseEventLoop
    * @param callback What to call.
    * @param args What to call it with.
    * @returns A handle that can cancel it.
-   * @throws {RangeError} When `delay` is not a number of milliseconds.
-   * @throws {TypeError} When `callback` is not a function.
+   * @throws {RangeError} When `delay` is not finite.
+   * @throws {TypeError} When `delay` is not a number, or `callback` not a function.
    * @throws {Error} When the loop is closed.
    */
   callLater<A extends unknown[]>(
@@ -248,6 +251,7 @@ export abstract class BaseEventLoop
     callback: (...args: A) => unknown,
     ...args: A
   ): TimerHandle {
+    checkFinite("delay", delay);
     return this.callAt(this.time() + delay, callback, ...args);
   }
 
@@ -258,8 +262,8 @@ export abstract class BaseEventLoop
    * @param callback What to call.
    * @param args What to call it with.
    * @returns A handle that can cancel it.
-   * @throws {RangeError} When `when` is not a time.
-   * @throws {TypeError} When `callback` is not a function.
+   * @throws {RangeError} When `when` is not finite.
+   * @throws {TypeError} When `when` is not a number, or `callback` not a function.
    * @throws {Error} When the loop is closed.
    */
   callAt<A extends unknown[]>(
@@ -267,7 +271,7 @@ export abstract class BaseEventLoop
     callback: (...args: A) => unknown,
     ...args: A
   ): TimerHandle {
-    if (!Number.isFinite(when)) throw new RangeError(`A time must be a finite number, got ${when}`);
+    checkFinite("when", when);
     this.#assertOpen();
     const { timers } = this.#turns;
     const handle = new TimerHandle(when, callback, args, this, timers);
@@ -296,7 +300,7 @@ export abstract class BaseEventLoop
    * @param source The function, which is given the task's `AbortSignal`, or the promise.
    * @param options The task's name, and a signal that cancels it.
    * @returns The task.
-   * @throws {TypeError} When `source` is neither.
+   * @throws {TypeError} When `source` is neither, or an option is of the wrong type.
    * @throws {Error} When the loop is closed.
    */
   createTask<T>(source: TaskSource<T>, options: CreateTaskOptions = {}): Task<T> {
@@ -435,7 +439,7 @@ export abstract class BaseEventLoop
     return this.#turns.addSource(source);
   }
 
-  /** Who the loop is to others: nobody can make one without connections, this class is abstract. */
+  /** The loop as others see it: all that are made are {@linkcode EventLoop}s, this class is abstract. */
   get #self(): AbstractEventLoop {
     return this as unknown as AbstractEventLoop;
   }

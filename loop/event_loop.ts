@@ -27,14 +27,22 @@ import type { Socket } from "../net/socket.ts";
 import { StreamTransport, type StreamTransportInit } from "../net/stream_transport.ts";
 import type { SSLContext } from "../net/tls/context.ts";
 import { openTls, prepareTls } from "../net/tls/open_tls.ts";
-import { planServer, planUpgrade, type TlsPlan } from "../net/tls/plan.ts";
+import { planServer, planUpgrade, type StartTlsOptions, type TlsPlan } from "../net/tls/plan.ts";
 import type { Transport } from "../net/transports.ts";
 import { checkFlag, checkFunction, checkSignal, show } from "../net/validate.ts";
 import { Server } from "../server.ts";
-import type { AbstractEventLoop } from "./abstract_event_loop.ts";
-import type { LoopStartTlsOptions } from "./loop_connections.ts";
 import { OpenTransports } from "./open_transports.ts";
 import { SystemEventLoop } from "./system_event_loop.ts";
+
+/** Options of {@linkcode EventLoop.startTls}. */
+export interface LoopStartTlsOptions extends StartTlsOptions {
+  /**
+   * Whether this side is the server.
+   *
+   * @default {false}
+   */
+  serverSide?: boolean | undefined;
+}
 
 /**
  * asyncio's event loop over Deno's own.
@@ -50,7 +58,7 @@ import { SystemEventLoop } from "./system_event_loop.ts";
  * assertEquals(await future, 42);
  * ```
  */
-export class EventLoop extends SystemEventLoop implements AbstractEventLoop {
+export class EventLoop extends SystemEventLoop {
   /** Those that were made in debug mode. */
   #openTransports = new OpenTransports();
 

@@ -11,7 +11,7 @@ export interface ExceptionContext {
   /** What was thrown. */
   exception?: unknown;
   /** The address of the peer concerned. */
-  peername?: Deno.Addr | null;
+  peername?: Deno.Addr | null | undefined;
   /** The transport concerned. */
   transport?: unknown;
   /** The protocol concerned. */
@@ -27,9 +27,9 @@ export interface ExceptionContext {
   /** The async generator concerned. */
   asyncgen?: unknown;
   /** What a handler that threw had been told. */
-  context?: ExceptionContext;
+  context?: ExceptionContext | undefined;
   /** Where the object concerned was made, in debug mode. */
-  sourceTraceback?: string;
+  sourceTraceback?: string | undefined;
 }
 
 /** Whoever takes what no caller can be told: an event loop. */

@@ -23,6 +23,9 @@ export interface FutureOptions {
 /** How a future stands, in a word; set by {@linkcode Future}. */
 export let stateOf: (future: Future) => "pending" | Outcome<unknown>["kind"];
 
+/** Where a future was made, in debug mode; set by {@linkcode Future}. */
+export let madeAt: (future: Future) => string | undefined;
+
 /** Ends a future, a task too, which can't be ended from outside; set by {@linkcode Future}. */
 export let settle: <T>(future: Future<T>, outcome: Outcome<T>) => void;
 
@@ -66,6 +69,7 @@ export class Future<T = unknown> implements PromiseLike<T> {
 
   static {
     settle = (future, outcome) => future.#settle(outcome);
+    madeAt = (future) => future.#sourceTraceback;
     stateOf = (future) => future.#outcome?.kind ?? "pending";
   }
 
@@ -222,7 +226,7 @@ export class Future<T = unknown> implements PromiseLike<T> {
       message: `${isTask ? "Task" : "Future"} exception was never retrieved`,
       exception: this.#outcome.exception,
       ...(isTask ? { task: this } : { future: this }),
-      ...(this.#sourceTraceback === undefined ? {} : { sourceTraceback: this.#sourceTraceback }),
+      sourceTraceback: this.#sourceTraceback,
     });
   }
 }

@@ -112,7 +112,7 @@ export class Handle {
       message: `Exception in callback ${callback.name || "(anonymous)"}`,
       exception,
       handle: this,
-      ...(this.#sourceTraceback === undefined ? {} : { sourceTraceback: this.#sourceTraceback }),
+      sourceTraceback: this.#sourceTraceback,
     });
   }
 

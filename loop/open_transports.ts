@@ -36,7 +36,7 @@ export class OpenTransports {
         message: "The loop of an unclosed transport was closed",
         transport,
         peername: transport.getExtraInfo("peername"),
-        ...(made ? { sourceTraceback: made } : {}),
+        sourceTraceback: made,
       });
     }
     this.#made.clear();

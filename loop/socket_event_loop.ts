@@ -30,7 +30,23 @@ import { BaseEventLoop, type EventLoopOptions } from "./base_event_loop.ts";
 import { SendfileNotAvailableError } from "./errors.ts";
 import { type Side, SocketWatches } from "./socket_watches.ts";
 
-/** The part of the event loop that works on sockets, names and files; {@linkcode EventLoop} is all of it. */
+/**
+ * The part of the event loop that works on sockets, names and files; {@linkcode EventLoop} is all
+ * of it.
+ *
+ * @example
+ * ```ts
+ * import { getEventLoop, socketPair } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const loop = getEventLoop();
+ * const [ours, theirs] = socketPair();
+ * await loop.sockSendAll(ours, "hello");
+ * assertEquals(new TextDecoder().decode(await loop.sockRecv(theirs, 1024)), "hello");
+ * ours.close();
+ * theirs.close();
+ * ```
+ */
 export class SocketEventLoop extends BaseEventLoop {
   readonly #watches = new SocketWatches();
 

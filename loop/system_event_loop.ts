@@ -22,7 +22,19 @@ import type { Executable, Executor, ExecutorShutdownOptions } from "./executor.t
 import { type Future, settle } from "./future.ts";
 import { WorkerExecutor } from "./worker_executor.ts";
 
-/** What {@linkcode EventLoop} can do beside scheduling and connections. */
+/**
+ * The part of the event loop that works on datagrams, child processes and threads;
+ * {@linkcode EventLoop} is all of it.
+ *
+ * @example
+ * ```ts
+ * import { getRunningLoop, run } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const square = (n: number) => n * n;
+ * assertEquals(await run(() => getRunningLoop().runInExecutor(null, square, 12)), 144);
+ * ```
+ */
 export class SystemEventLoop extends SocketEventLoop {
   #defaultExecutor: Executor | null = null;
   #executorIsShutDown = false;

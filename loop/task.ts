@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { show } from "../net/validate.ts";
 import { CancelledError } from "./errors.ts";
-import { Future, type Outcome, settle, stateOf } from "./future.ts";
+import { Future, madeAt, type Outcome, settle, stateOf } from "./future.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 /** What a task runs: a function, which is given the task's signal, or a promise. */
@@ -68,23 +69,30 @@ export class Task<T = unknown> extends Future<T> {
    *
    * @param source The function to call or the promise to wait for.
    * @param options The loop, the task's name and a signal.
-   * @throws {TypeError} When `source` is neither.
+   * @throws {TypeError} When `source` is neither, or an option is of the wrong type.
    */
   constructor(source: TaskSource<T>, options: TaskOptions) {
     if (typeof source !== "function" && !isPromiseLike(source)) {
       throw new TypeError(`A task needs a function or a promise, got ${typeof source}`);
     }
+    const { loop, name, signal } = options;
+    if (name !== undefined && typeof name !== "string") {
+      throw new TypeError(`A task's name is a string, not ${show(name)}`);
+    }
+    if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      throw new TypeError(`A task's signal is an AbortSignal, not ${show(signal)}`);
+    }
     super(options);
-    options.loop.addTask(this);
-    this.#name = options.name ?? `Task-${++tasksNamed}`;
+    loop.addTask(this);
+    this.#name = name ?? `Task-${++tasksNamed}`;
     if (typeof source === "function") {
       this.#isSignalKnown = source.length > 0;
-      options.loop.callSoon(() => this.#start(source));
+      loop.callSoon(() => this.#start(source));
     } else {
       this.#isStarted = true;
       this.#follow(source);
     }
-    if (options.signal !== undefined) this.#obey(options.signal);
+    if (signal !== undefined) this.#obey(signal);
   }
 
   /** The task's name. */
@@ -227,6 +235,7 @@ export class Task<T = unknown> extends Future<T> {
       message: `${this.#name} failed after it was cancelled`,
       exception,
       task: this,
+      sourceTraceback: madeAt(this),
     });
   }
 }

@@ -8,10 +8,10 @@ import type { ExceptionSink } from "../loop/exception_context.ts";
 import type { ChildTransport } from "./child_transport.ts";
 import { FlowControlMixin } from "./flow_control.ts";
 import { SubprocessProtocol } from "./protocols.ts";
-import { checkLimit, DEFAULT_LIMIT, getIntake, StreamReader } from "./stream_reader.ts";
+import { DEFAULT_LIMIT, getIntake, StreamReader } from "./stream_reader.ts";
 import { StreamWriter } from "./stream_writer.ts";
 import type { ReadTransport, SubprocessTransport, WriteTransport } from "./transports.ts";
-import { show } from "./validate.ts";
+import { checkLimit, show } from "./validate.ts";
 import type { WaitOptions } from "./wait_options.ts";
 
 /** Options of {@linkcode Process.communicate}. */
@@ -20,7 +20,23 @@ export interface CommunicateOptions extends WaitOptions {
   input?: Uint8Array | string | undefined;
 }
 
-/** The protocol that makes streams of a child's pipes. */
+/**
+ * The protocol that makes streams of a child's pipes; `createSubprocessExec()` and
+ * `createSubprocessShell()` use it.
+ *
+ * @example
+ * ```ts
+ * import { getEventLoop, Process, SubprocessStreamProtocol } from "@asyncio/streams";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const loop = getEventLoop();
+ * const factory = () => new SubprocessStreamProtocol(undefined, loop);
+ * const [transport, protocol] = await loop.subprocessExec(factory, "echo", ["hello"]);
+ * await using child = new Process(transport, protocol);
+ * const [output] = await child.communicate();
+ * assertEquals(new TextDecoder().decode(output!), "hello\n");
+ * ```
+ */
 export class SubprocessStreamProtocol extends SubprocessProtocol {
   readonly #limit: number;
   readonly #loop: ExceptionSink;

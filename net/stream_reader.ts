@@ -6,8 +6,10 @@
 import { concat } from "@std/bytes/concat";
 import { IncompleteReadError, LimitOverrunError } from "./errors.ts";
 import { Intake } from "./intake.ts";
+import { encode, type Separator, toSeparators } from "./separators.ts";
 import { StreamTransport } from "./stream_transport.ts";
 import type { ReadTransport } from "./transports.ts";
+import { checkLimit } from "./validate.ts";
 import type { WaitOptions } from "./wait_options.ts";
 
 /** How many bytes a line may have by default. */
@@ -16,7 +18,6 @@ export const DEFAULT_LIMIT = 65_536;
 const NEWLINE = 10;
 const EMPTY = new Uint8Array(0);
 const NOTHING = Promise.resolve(EMPTY);
-const encoder = new TextEncoder();
 
 /** Options of {@linkcode StreamReader}. */
 export interface StreamReaderOptions {
@@ -27,9 +28,6 @@ export interface StreamReaderOptions {
    */
   limit?: number | undefined;
 }
-
-/** What {@linkcode StreamReader.readUntil} can look for. */
-export type Separator = Uint8Array | string;
 
 /** A read that waits for more bytes. */
 interface PendingRead {
@@ -587,13 +585,6 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 }
 
-/** Checks a limit. */
-export function checkLimit(limit: number): number {
-  if (typeof limit !== "number") throw new TypeError(`limit is a number of bytes, not ${limit}`);
-  if (!(limit > 0)) throw new RangeError(`limit must be positive, got ${limit}`);
-  return limit;
-}
-
 /**
  * A promise of `data`. The look at its length tells V8's optimizer that it is a `Uint8Array` and no
  * thenable; without it every promise searches the prototypes for `then`: 62 ns a read, not 37.
@@ -606,31 +597,6 @@ function refuseCount(name: string, n: unknown): Promise<never> {
   return Promise.reject(
     new TypeError(`${name}() takes an integer number of bytes, not ${String(n)}`),
   );
-}
-
-/** Text that was encoded of late: to encode "\r\n" takes 310 ns, a whole read 80. */
-const encoded = new Map<string, Uint8Array>();
-
-function encode(text: string): Uint8Array {
-  let bytes = encoded.get(text);
-  if (bytes === undefined) {
-    if (encoded.size === 16) encoded.clear();
-    encoded.set(text, bytes = encoder.encode(text));
-  }
-  return bytes;
-}
-
-function toSeparators(separator: Separator | readonly Separator[]): Uint8Array[] {
-  const list = Array.isArray(separator) ? separator : [separator];
-  if (list.length === 0) throw new RangeError("readUntil() takes at least one separator");
-  return list.map((one: unknown) => {
-    const bytes = typeof one === "string" ? encode(one) : one;
-    if (!(bytes instanceof Uint8Array)) {
-      throw new TypeError("a separator is a Uint8Array or a string");
-    }
-    if (bytes.length === 0) throw new RangeError("a separator has at least one byte");
-    return bytes;
-  });
 }
 
 function toIteratorResult(

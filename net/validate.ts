@@ -38,6 +38,14 @@ export function checkNumber(name: string, value: unknown, lowest: number): numbe
   return value;
 }
 
+/** Checks a time in milliseconds, of which there is no longest. */
+export function checkFinite(name: string, value: unknown): void {
+  if (typeof value !== "number") throw new TypeError(`${name} is a number, not ${show(value)}`);
+  if (!Number.isFinite(value)) {
+    throw new RangeError(`${name} must be a finite number, got ${value}`);
+  }
+}
+
 /** Checks an address family. */
 export function checkFamily(value: unknown): 0 | 4 | 6 {
   if (value !== 0 && value !== 4 && value !== 6) {
@@ -105,4 +113,11 @@ export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "object" && value !== null) return value.constructor?.name ?? "an object";
   return String(value);
+}
+
+/** Checks a reader's limit. */
+export function checkLimit(limit: number): number {
+  if (typeof limit !== "number") throw new TypeError(`limit is a number of bytes, not ${limit}`);
+  if (!(limit > 0)) throw new RangeError(`limit must be positive, got ${limit}`);
+  return limit;
 }

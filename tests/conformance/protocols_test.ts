@@ -35,7 +35,7 @@ interface Recording {
 }
 
 /** How long a step may take to do what it does in CPython, in ms: the machine may be busy. */
-const PATIENCE = 20_000;
+const PATIENCE = 5_000;
 /** How long it is then waited for what it must not do; that also spoils the steps behind it. */
 const QUIET = 40;
 /** More bytes than the kernel takes from a sender whose peer does not read. */

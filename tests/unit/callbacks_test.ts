@@ -1,6 +1,13 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { getEventLoop, Handle, newEventLoop, sleep, TimerHandle } from "@asyncio/streams";
+import {
+  type CreateTaskOptions,
+  getEventLoop,
+  Handle,
+  newEventLoop,
+  sleep,
+  TimerHandle,
+} from "@asyncio/streams";
 import { TimerQueue } from "../../loop/timer_queue.ts";
 
 Deno.test("callSoon() passes arguments, and calls exactly once", async () => {
@@ -125,7 +132,13 @@ Deno.test("bad arguments are refused at the call", () => {
     TypeError,
     "function",
   );
-  assertThrows(() => loop.callAt("1" as unknown as number, callback), RangeError, "finite");
+  const one = "1" as unknown as number;
+  assertThrows(() => loop.callAt(one, callback), TypeError, 'when is a number, not "1"');
+  assertThrows(() => loop.callLater(one, callback), TypeError, 'delay is a number, not "1"');
+  const wrong = (options: unknown) => () => loop.createTask(callback, options as CreateTaskOptions);
+  assertThrows(wrong({ name: 1 }), TypeError, "name is a string");
+  assertThrows(wrong({ signal: {} }), TypeError, "AbortSignal");
+  assertEquals(loop.allTasks(), []);
 });
 
 Deno.test("time() is the clock of performance.now(), in milliseconds", () => {

@@ -138,13 +138,18 @@ Deno.test("close() is final, and may be called twice", async () => {
   await assertRejects(() => loop.runUntilComplete(() => {}), Error, closed);
 });
 
-Deno.test("close() reports tasks that are not done", () => {
+Deno.test("close() reports tasks that are not done, and in debug mode where they were made", () => {
   const loop = newEventLoop();
   const contexts = collect(loop);
   const task = loop.createTask(() => {});
+  loop.setDebug(true);
+  const other = loop.createTask(() => {});
   loop.close();
-  assertEquals(contexts.length, 1);
+  assertEquals(contexts.length, 2);
   assertStrictEquals(contexts[0]?.task, task);
+  assertEquals(contexts[0]?.sourceTraceback, undefined);
+  assertStrictEquals(contexts[1]?.task, other);
+  assert(contexts[1]?.sourceTraceback?.includes("event_loop_test.ts"));
 });
 
 Deno.test("getRunningLoop() never fails, and prefers the loop that runs", async () => {
@@ -235,8 +240,8 @@ Deno.test("run() switches debug mode", async () => {
 Deno.test("sleep() gives its result, refuses nonsense, and can be aborted", async () => {
   assertEquals(await sleep(1, "awake"), "awake");
   assertEquals(await sleep(-1, "at once"), "at once");
-  await assertRejects(() => sleep(NaN), RangeError, "milliseconds");
-  await assertRejects(() => sleep(Infinity), RangeError, "milliseconds");
+  await assertRejects(() => sleep(NaN), RangeError, "ms must be a finite number, got NaN");
+  await assertRejects(() => sleep(Infinity), RangeError, "finite");
   const controller = new AbortController();
   const sleeping = sleep(60_000, null, controller);
   controller.abort(new Error("wake up"));

@@ -158,6 +158,21 @@ Deno.test("shutdown() aborts a connection whose peer takes nothing", async () =>
   assertEquals(carrier.received.length, 0);
 });
 
+Deno.test("shutdown() whose signal is aborted aborts what is left, and leaves no timer", async () => {
+  const { server, listener } = scripted();
+  await server.startServing();
+  const carrier = listener.connect();
+  await turns();
+  const controller = new AbortController();
+  const ending = server.shutdown({ timeout: 60_000, signal: controller.signal });
+  await turns();
+  assert(!carrier.closed);
+  const reason = new Error("a second Ctrl-C");
+  controller.abort(reason);
+  assertStrictEquals(await assertRejects(() => ending), reason);
+  assert(carrier.closed);
+});
+
 Deno.test("shutdown() waits for ever where it is told so, and refuses what is no time", async () => {
   const { server, listener, release } = scripted();
   await server.startServing();

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { IncompleteReadError, LimitOverrunError } from "../../net/errors.ts";
-import { type Separator, StreamReader } from "../../net/stream_reader.ts";
+import type { Separator } from "../../net/separators.ts";
+import { StreamReader } from "../../net/stream_reader.ts";
 import { bytes, settled, text } from "../support.ts";
 
 function fed(limit: number, ...pieces: string[]): StreamReader {

@@ -6,7 +6,7 @@ import { test } from "../support.ts";
 import { EchoServer, programs } from "./support.ts";
 
 test("at its limit of descriptors a server stays alive, idle, and serves again", async () => {
-  await using server = await EchoServer.start("ulimit -n 64");
+  await using server = await EchoServer.start({ shell: "ulimit -n 64" });
   const clients = await Promise.all(
     Array.from({ length: 90 }, () => openConnection("127.0.0.1", server.port)),
   );

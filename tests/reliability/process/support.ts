@@ -35,9 +35,11 @@ export class EchoServer implements AsyncDisposable {
     [this.#reader, this.#writer] = streams;
   }
 
-  /** Starts one, after the shell commands if there are any. */
-  static async start(shell?: string): Promise<EchoServer> {
-    const program = start("echo_server", ["--allow-net=127.0.0.1"], [], shell);
+  /** Starts one with its arguments, after the shell commands if there are any. */
+  static async start(
+    { args = [], shell }: { args?: readonly string[]; shell?: string } = {},
+  ): Promise<EchoServer> {
+    const program = start("echo_server", ["--allow-net=127.0.0.1"], args, shell);
     const port = await portOf(program);
     const streams = await openConnection("127.0.0.1", port, { limit: 1e6 });
     const server = new EchoServer(program, port, streams);

@@ -1,4 +1,5 @@
-// Echoes lines, and tells about itself: `stats` is answered by what it holds, `quit` ends it.
+// Echoes lines, and tells about itself: `stats` is answered by what it holds, `quit` ends it,
+// `starttls` goes on over TLS with the certificate and key given as arguments.
 import { cpuUsage, memoryUsage } from "node:process";
 import { getRunningLoop } from "../../../../event_loop.ts";
 import { startServer } from "../../../../streams.ts";
@@ -41,6 +42,7 @@ function stats(): Stats {
   };
 }
 
+const [cert, key] = Deno.args;
 const decoder = new TextDecoder();
 const server = await startServer(
   async (reader, writer) => {
@@ -50,15 +52,15 @@ const server = await startServer(
         if (command === "quit\n") server.shutdown({ timeout: 0 });
         writer.write(command === "stats\n" ? `${JSON.stringify(stats())}\n` : line);
         await writer.drain();
+        if (command === "starttls\n") await writer.startTls({ cert, key });
       }
       writer.close();
       await writer.waitClosed();
     } catch (error) {
       // Clients may break off as they like.
       writer.transport.abort();
-      if (
-        !(error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe)
-      ) {
+      const { BrokenPipe, ConnectionReset, UnexpectedEof } = Deno.errors;
+      if (![BrokenPipe, ConnectionReset, UnexpectedEof].some((kind) => error instanceof kind)) {
         throw error;
       }
     }

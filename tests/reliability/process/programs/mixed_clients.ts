@@ -61,6 +61,18 @@ const kinds: Record<string, (streams: Streams, next: () => number) => Promise<vo
       writer.transport.abort();
     }
   },
+  async upgraded(streams, next) {
+    const [, writer] = streams;
+    writer.write("starttls\n");
+    await expectLine(streams, "starttls\n");
+    await writer.startTls({ rejectUnauthorized: false }, { serverHostname: "localhost" });
+    const line = `${"t".repeat(next() * 60_000)}\n`;
+    for (let i = 0; i < 5; i++) {
+      writer.write(line);
+      await expectLine(streams, line);
+    }
+    if (next() < 0.3) writer.transport.abort();
+  },
   async overlong([reader, writer]) {
     writer.write(`${"o".repeat(100_000)}\n`);
     await reader.read().catch(() => {}); // The server closes, or resets.
