@@ -24,6 +24,13 @@ export interface Carrier {
    */
   read(buffer: Uint8Array): Promise<number | null>;
   /**
+   * Waits like {@linkcode read}, and gives out what came in memory that is the caller's from then
+   * on. It is there where bytes come in memory of their own, and saves copying them.
+   *
+   * @returns At least one byte, or `null` when the peer has said it sends no more.
+   */
+  receive?(): Promise<Uint8Array<ArrayBuffer> | null>;
+  /**
    * Sends a part of `data`, as much as the other end takes now.
    *
    * @param data The bytes; they must not change until the promise settles.

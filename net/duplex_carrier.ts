@@ -16,9 +16,16 @@ export interface Ends {
 }
 
 /** A read that waits. */
-interface Waiter extends PromiseWithResolvers<number | null> {
-  readonly buffer: Uint8Array;
+interface Waiter {
+  /** Takes what is at hand. */
+  take(): void;
+  /** Called at the end. */
+  end(end: null): void;
+  reject(error: unknown): void;
 }
+
+/** What streams of Node give out: never memory that is shared. */
+type Piece = Uint8Array<ArrayBuffer>;
 
 /**
  * A carrier over a Node stream that receives no more than is read.
@@ -33,7 +40,7 @@ export class DuplexCarrier implements Carrier {
   /** The stream. */
   protected readonly stream: Duplex;
   /** What came and was not read: a piece or two. */
-  #pieces: Uint8Array[] = [];
+  #pieces: Piece[] = [];
   #waiter: Waiter | null = null;
   #writeFailed: ((error: unknown) => void) | null = null;
   #ended = false;
@@ -45,7 +52,7 @@ export class DuplexCarrier implements Carrier {
     this.localAddr = localAddr;
     this.remoteAddr = remoteAddr;
     stream.pause();
-    stream.on("data", (piece: Uint8Array) => this.#received(piece));
+    stream.on("data", (piece: Piece) => this.#received(piece));
     stream.on("end", () => this.#end());
     stream.on("error", (error) => this.fail(error));
     stream.on("close", () => this.fail(new Deno.errors.Interrupted("the connection was closed")));
@@ -81,7 +88,7 @@ export class DuplexCarrier implements Carrier {
     this.stream.pause();
   }
 
-  #received(piece: Uint8Array): void {
+  #received(piece: Piece): void {
     this.arrived();
     this.#pieces.push(piece);
     this.#settle();
@@ -102,8 +109,8 @@ export class DuplexCarrier implements Carrier {
   #settle(): void {
     const waiter = this.#waiter;
     if (waiter === null) return;
-    if (this.#pieces.length > 0) waiter.resolve(this.#take(waiter.buffer));
-    else if (this.#ended) waiter.resolve(null);
+    if (this.#pieces.length > 0) waiter.take();
+    else if (this.#ended) waiter.end(null);
     else if (this.#fault !== null) waiter.reject(this.#fault);
     else return;
     this.#waiter = null;
@@ -125,10 +132,20 @@ export class DuplexCarrier implements Carrier {
 
   /** See {@linkcode Carrier.read}. */
   read(buffer: Uint8Array): Promise<number | null> {
-    const waiter = this.#waiter = { ...Promise.withResolvers<number | null>(), buffer };
+    return this.#wait(() => this.#take(buffer));
+  }
+
+  /** See {@linkcode Carrier.receive}. */
+  receive(): Promise<Uint8Array<ArrayBuffer> | null> {
+    return this.#wait(() => this.#pieces.shift()!);
+  }
+
+  #wait<T>(take: () => T): Promise<T | null> {
+    const { promise, resolve, reject } = Promise.withResolvers<T | null>();
+    this.#waiter = { take: () => resolve(take()), end: resolve, reject };
     this.#settle();
     if (this.#waiter !== null) this.ask();
-    return waiter.promise;
+    return promise;
   }
 
   /** See {@linkcode Carrier.write}. */

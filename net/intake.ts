@@ -80,7 +80,9 @@ export class Intake {
     const { source } = this;
     if (source === null || this.#reading || this.ended || !source.beforeRead()) return;
     this.#reading = true;
-    source.carrier.read(this.buffer.space(want)).then(this.#onRead, this.#onFault);
+    const { carrier } = source;
+    if (carrier.receive) carrier.receive().then(this.#onReceived, this.#onFault);
+    else carrier.read(this.buffer.space(want)).then(this.#onRead, this.#onFault);
   }
 
   /** Lets a reader that waits go on: the source reads again. */
@@ -119,12 +121,25 @@ export class Intake {
   readonly #onRead = (n: number | null): void => {
     this.#reading = false;
     this.reads++;
-    if (this.#heir !== null) return this.#inherit(n);
+    if (this.#heir !== null) return this.#inherit(n === null ? null : this.buffer.lentBytes(n));
     if (n === null) return this.end(this.source?.readEnded() ?? null);
     this.buffer.filled(n);
+    this.#gotMore();
+  };
+
+  readonly #onReceived = (bytes: Uint8Array<ArrayBuffer> | null): void => {
+    this.#reading = false;
+    this.reads++;
+    if (this.#heir !== null) return this.#inherit(bytes);
+    if (bytes === null) return this.end(this.source?.readEnded() ?? null);
+    this.buffer.adopt(bytes);
+    this.#gotMore();
+  };
+
+  #gotMore(): void {
     this.#arrived();
     if (this.buffer.length < this.#ahead) this.pull(this.#ahead);
-  };
+  }
 
   readonly #onFault = (error: unknown): void => {
     this.#reading = false;
@@ -137,10 +152,10 @@ export class Intake {
     }
   };
 
-  #inherit(n: number | null): void {
+  #inherit(bytes: Uint8Array | null): void {
     const heir = this.#heir!;
     this.#heir = null;
-    heir.resolve(n === null ? null : this.buffer.lentBytes(n));
+    heir.resolve(bytes);
     this.#arrived();
   }
 }

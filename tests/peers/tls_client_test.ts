@@ -13,6 +13,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { certificates } from "./certificates.ts";
+import { test } from "./open_sockets.ts";
 import { startServerPeer } from "./openssl.ts";
 
 const certs = await certificates();
@@ -33,7 +34,7 @@ async function assertSslError(promise: Promise<unknown>, reason: string): Promis
 }
 
 for (const [version, flag] of [["TLSv1.2", "-tls1_2"], ["TLSv1.3", "-tls1_3"]] as const) {
-  Deno.test(`openConnection({ ssl }) talks ${version} with OpenSSL`, async () => {
+  test(`openConnection({ ssl }) talks ${version} with OpenSSL`, async () => {
     await using peer = await startServerPeer(good, flag, "-alpn", "h2,http/1.1");
     const ssl = createDefaultContext({
       caFile: authority.certFile,
@@ -64,14 +65,14 @@ for (const [version, flag] of [["TLSv1.2", "-tls1_2"], ["TLSv1.3", "-tls1_3"]] a
   });
 }
 
-Deno.test("ssl: true trusts the system's authorities only", async () => {
+test("ssl: true trusts the system's authorities only", async () => {
   await using peer = await startServerPeer(good);
   const error = await assertSslError(connect(peer.port, { ssl: true }), "UNKNOWN_AUTHORITY");
   assertInstanceOf(error, SSLCertVerificationError);
   assertStringIncludes(error.message, "caCerts");
 });
 
-Deno.test("a server of an authority that caCerts doesn't name is refused", async () => {
+test("a server of an authority that caCerts doesn't name is refused", async () => {
   await using peer = await startServerPeer(good);
   const ssl = { caCerts: [foreignAuthority.cert] };
   await assertSslError(connect(peer.port, { ssl }), "UNKNOWN_AUTHORITY");
@@ -82,7 +83,7 @@ Deno.test("a server of an authority that caCerts doesn't name is refused", async
   await assertSslError(connect(peer.port, { ssl }), "UNKNOWN_AUTHORITY");
 });
 
-Deno.test("a server for another host is refused, unless serverHostname or the context allow it", async () => {
+test("a server for another host is refused, unless serverHostname or the context allow it", async () => {
   await using peer = await startServerPeer(other);
   const ssl = trusting;
   const error = await assertSslError(connect(peer.port, { ssl }), "WRONG_HOST");
@@ -102,32 +103,32 @@ Deno.test("a server for another host is refused, unless serverHostname or the co
   }
 });
 
-Deno.test("a server is checked by its IP address where that is what was connected to", async () => {
+test("a server is checked by its IP address where that is what was connected to", async () => {
   await using peer = await startServerPeer(good);
   const [, writer] = await openConnection("127.0.0.1", peer.port, { ssl: trusting });
   writer.close();
   await writer.waitClosed();
 });
 
-Deno.test("a server whose certificate has expired is refused", async () => {
+test("a server whose certificate has expired is refused", async () => {
   await using peer = await startServerPeer(expired);
   const error = await assertSslError(connect(peer.port, { ssl: trusting }), "EXPIRED");
   assertInstanceOf(error, SSLCertVerificationError);
 });
 
-Deno.test("ALPN without a common protocol is refused", async () => {
+test("ALPN without a common protocol is refused", async () => {
   await using peer = await startServerPeer(good, "-alpn", "h2");
   const ssl = { ...trusting, alpnProtocols: ["http/1.1"] };
   await assertSslError(connect(peer.port, { ssl }), "NO_APPLICATION_PROTOCOL");
 });
 
-Deno.test("minVersion refuses an older server", async () => {
+test("minVersion refuses an older server", async () => {
   await using peer = await startServerPeer(good, "-tls1_2");
   const ssl = { ...trusting, minVersion: "TLSv1.3" as const };
   await assertSslError(connect(peer.port, { ssl }), "UNSUPPORTED_PROTOCOL");
 });
 
-Deno.test("maxVersion holds the client back", async () => {
+test("maxVersion holds the client back", async () => {
   await using peer = await startServerPeer(good);
   const ssl = { ...trusting, maxVersion: "TLSv1.2" as const };
   const [, writer] = await connect(peer.port, { ssl });
@@ -135,7 +136,7 @@ Deno.test("maxVersion holds the client back", async () => {
   assertEquals(writer.getExtraInfo("cipher")?.[1], "TLSv1.2");
 });
 
-Deno.test("serverHostname is asked for by SNI", async () => {
+test("serverHostname is asked for by SNI", async () => {
   await using peer = await startServerPeer(
     good,
     ...["-servername", "other.example", "-cert2", other.certFile, "-key2", other.keyFile],
@@ -148,7 +149,7 @@ Deno.test("serverHostname is asked for by SNI", async () => {
 const demanding = ["-Verify", "1", "-verify_return_error", "-CAfile", authority.certFile];
 
 for (const version of ["-tls1_2", "-tls1_3"]) {
-  Deno.test(`a client certificate is shown (${version})`, async () => {
+  test(`a client certificate is shown (${version})`, async () => {
     await using peer = await startServerPeer(good, ...demanding, version);
     const { certFile, keyFile } = client;
     const ssl = createDefaultContext({ caFile: authority.certFile, certFile, keyFile });
@@ -159,7 +160,7 @@ for (const version of ["-tls1_2", "-tls1_3"]) {
     await peer.said(/CN ?= ?Alice/);
   });
 
-  Deno.test(`a client certificate that the server refuses is an error (${version})`, async () => {
+  test(`a client certificate that the server refuses is an error (${version})`, async () => {
     await using peer = await startServerPeer(good, ...demanding, version);
     const { cert, key } = foreignClient;
     // In TLS 1.3 the client is done before the server has looked at its certificate.
@@ -171,7 +172,7 @@ for (const version of ["-tls1_2", "-tls1_3"]) {
   });
 }
 
-Deno.test("no client certificate, where one is required, is an error", async () => {
+test("no client certificate, where one is required, is an error", async () => {
   await using peer = await startServerPeer(good, ...demanding);
   const [reader, writer] = await connect(peer.port, { ssl: trusting });
   const error = await assertRejects(() => reader.readLine(), SSLError);
@@ -203,14 +204,14 @@ async function readToEnd(conn: Deno.Conn): Promise<void> {
   }
 }
 
-Deno.test("garbage in place of TLS ends in an error and a closed socket", async () => {
+test("garbage in place of TLS ends in an error and a closed socket", async () => {
   await withServer(async (conn) => {
     await conn.write(new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n\r\n"));
     await readToEnd(conn);
   }, async (port) => void await assertSslError(connect(port, { ssl: trusting }), "NOT_TLS"));
 });
 
-Deno.test("a silent server ends in an error after sslHandshakeTimeout, and a closed socket", async () => {
+test("a silent server ends in an error after sslHandshakeTimeout, and a closed socket", async () => {
   await withServer(readToEnd, async (port) => {
     const before = performance.now();
     const options = { ssl: trusting, sslHandshakeTimeout: 100 };
@@ -219,7 +220,7 @@ Deno.test("a silent server ends in an error after sslHandshakeTimeout, and a clo
   });
 });
 
-Deno.test("a server that leaves during the handshake is an error", async () => {
+test("a server that leaves during the handshake is an error", async () => {
   await withServer(async (conn) => void await conn.read(new Uint8Array(1)), async (port) => {
     const error = await assertRejects(() => connect(port, { ssl: trusting }));
     // Left with bytes unread, a socket is reset.
@@ -229,7 +230,7 @@ Deno.test("a server that leaves during the handshake is an error", async () => {
   });
 });
 
-Deno.test("aborting the handshake closes the socket and rejects with the reason", async () => {
+test("aborting the handshake closes the socket and rejects with the reason", async () => {
   await withServer(readToEnd, async (port) => {
     const controller = new AbortController();
     const reason = new Error("changed my mind");
@@ -239,7 +240,7 @@ Deno.test("aborting the handshake closes the socket and rejects with the reason"
   });
 });
 
-Deno.test("an open connection can be given to TLS", async () => {
+test("an open connection can be given to TLS", async () => {
   await using peer = await startServerPeer(good);
   const sock = await Deno.connect({ hostname: "127.0.0.1", port: peer.port });
   const [reader, writer] = await openConnection({

@@ -19,6 +19,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { certificates } from "./certificates.ts";
+import { test } from "./open_sockets.ts";
 import { startClientPeer } from "./openssl.ts";
 
 const certs = await certificates();
@@ -85,7 +86,7 @@ async function assertNoneLeft(server: Server): Promise<void> {
 }
 
 for (const [version, flag] of [["TLSv1.2", "-tls1_2"], ["TLSv1.3", "-tls1_3"]] as const) {
-  Deno.test(`startServer({ ssl }) talks ${version} with OpenSSL`, async () => {
+  test(`startServer({ ssl }) talks ${version} with OpenSSL`, async () => {
     const { promise, resolve } = Promise.withResolvers<StreamWriter>();
     await using server = await serve({
       ssl: { ...context, alpnProtocols: ["http/1.1", "h2"] },
@@ -108,7 +109,7 @@ for (const [version, flag] of [["TLSv1.2", "-tls1_2"], ["TLSv1.3", "-tls1_3"]] a
   });
 }
 
-Deno.test("close() sends all, and the TLS goodbye", async () => {
+test("close() sends all, and the TLS goodbye", async () => {
   await using server = await serve({}, async (_reader, writer) => {
     writer.write("x".repeat(1_000_000) + "\nlast words\n");
     writer.close();
@@ -120,7 +121,7 @@ Deno.test("close() sends all, and the TLS goodbye", async () => {
   assert(output.endsWith("last words\n"), output.slice(-500));
 });
 
-Deno.test("SNI chooses the certificate", async () => {
+test("SNI chooses the certificate", async () => {
   const { cert, key } = other;
   const ssl = {
     ...context,
@@ -141,7 +142,7 @@ Deno.test("SNI chooses the certificate", async () => {
   }
 });
 
-Deno.test("a name that no certificate is for is refused, where there is no other", async () => {
+test("a name that no certificate is for is refused, where there is no other", async () => {
   using reports = new Reports();
   const ssl = { sni: { "other.example": { cert: other.cert, key: other.key } } };
   await using server = await serve({ ssl });
@@ -152,7 +153,7 @@ Deno.test("a name that no certificate is for is refused, where there is no other
 
 const demanding = { ...context, caCerts: [authority.cert], requestCert: true };
 
-Deno.test("requestCert holds for every name", async () => {
+test("requestCert holds for every name", async () => {
   using reports = new Reports();
   const sni = { localhost: { cert: good.cert, key: good.key } };
   await using server = await serve({ ssl: { ...demanding, sni } });
@@ -172,7 +173,7 @@ Deno.test("requestCert holds for every name", async () => {
 });
 
 for (const version of ["-tls1_2", "-tls1_3"]) {
-  Deno.test(`requestCert takes a good client's certificate (${version})`, async () => {
+  test(`requestCert takes a good client's certificate (${version})`, async () => {
     const { promise, resolve } = Promise.withResolvers<unknown>();
     await using server = await serve({ ssl: demanding }, (reader, writer) => {
       resolve(writer.getExtraInfo("peercert")?.subject);
@@ -200,7 +201,7 @@ for (const version of ["-tls1_2", "-tls1_3"]) {
     ],
   ];
   for (const [what, reason, args] of refusals) {
-    Deno.test(`requestCert refuses ${what} client certificate (${version})`, async () => {
+    test(`requestCert refuses ${what} client certificate (${version})`, async () => {
       using reports = new Reports();
       let called = 0;
       await using server = await serve({ ssl: demanding }, () => Promise.resolve(void called++));
@@ -214,7 +215,7 @@ for (const version of ["-tls1_2", "-tls1_3"]) {
     });
   }
 
-  Deno.test(`requestCert refuses a certificate without its key (${version})`, async () => {
+  test(`requestCert refuses a certificate without its key (${version})`, async () => {
     using reports = new Reports();
     await using server = await serve({ ssl: demanding });
     const keyFile = await stealCertificate(certs.folder, client.keyFile, foreignClient.keyFile);
@@ -246,7 +247,7 @@ async function stealCertificate(folder: string, victim: string, thief: string): 
   return path;
 }
 
-Deno.test("requestCert with rejectUnauthorized: false makes certificates optional", async () => {
+test("requestCert with rejectUnauthorized: false makes certificates optional", async () => {
   await using server = await serve({ ssl: { ...demanding, rejectUnauthorized: false } });
   await using peer = startClientPeer(portOf(server), authority);
   await peer.type("knock knock\n");
@@ -254,7 +255,7 @@ Deno.test("requestCert with rejectUnauthorized: false makes certificates optiona
   await peer.leave();
 });
 
-Deno.test("a client that refuses the server's certificate is reported", async () => {
+test("a client that refuses the server's certificate is reported", async () => {
   using reports = new Reports();
   await using server = await serve({});
   await using peer = startClientPeer(portOf(server), foreignAuthority);
@@ -263,7 +264,7 @@ Deno.test("a client that refuses the server's certificate is reported", async ()
   await assertNoneLeft(server);
 });
 
-Deno.test("without a common protocol, both sides know why", async () => {
+test("without a common protocol, both sides know why", async () => {
   using reports = new Reports();
   await using server = await serve({ ssl: { ...context, alpnProtocols: ["h2"] } });
   await using peer = startClientPeer(portOf(server), authority, "-alpn", "http/1.1");
@@ -280,7 +281,7 @@ Deno.test("without a common protocol, both sides know why", async () => {
   assertEquals((await reports.next()).reason, "NO_APPLICATION_PROTOCOL");
 });
 
-Deno.test("without a common version, both sides know why", async () => {
+test("without a common version, both sides know why", async () => {
   using reports = new Reports();
   await using server = await serve({ ssl: { ...context, minVersion: "TLSv1.3" } });
   await using peer = startClientPeer(portOf(server), authority, "-tls1_2");
@@ -288,7 +289,7 @@ Deno.test("without a common version, both sides know why", async () => {
   assertStringIncludes((await peer.ended()).output, "protocol version");
 });
 
-Deno.test("garbage, silence and leaving are dropped, and hold up nobody", async () => {
+test("garbage, silence and leaving are dropped, and hold up nobody", async () => {
   using reports = new Reports();
   await using server = await serve({ sslHandshakeTimeout: 300 });
   const address = { hostname: "127.0.0.1", port: portOf(server) };
@@ -308,7 +309,7 @@ Deno.test("garbage, silence and leaving are dropped, and hold up nobody", async 
   await assertNoneLeft(server);
 });
 
-Deno.test("abortClients() and closeClients() end handshakes, which is nobody's fault", async () => {
+test("abortClients() and closeClients() end handshakes, which is nobody's fault", async () => {
   using _nothingIsReported = new Reports();
   await using server = await serve({});
   for (const end of [() => server.abortClients(), () => server.closeClients()]) {
@@ -320,7 +321,7 @@ Deno.test("abortClients() and closeClients() end handshakes, which is nobody's f
   }
 });
 
-Deno.test("a connection cut without goodbye is an error to the reader", async () => {
+test("a connection cut without goodbye is an error to the reader", async () => {
   const { promise, resolve } = Promise.withResolvers<unknown>();
   await using server = await serve({}, async (reader, writer) => {
     writer.write("hello\n");
@@ -337,7 +338,7 @@ Deno.test("a connection cut without goodbye is an error to the reader", async ()
   writer.transport.abort();
 });
 
-Deno.test("close() does not wait for a peer that is busy elsewhere", async () => {
+test("close() does not wait for a peer that is busy elsewhere", async () => {
   await using server = await serve({}, async (_reader, writer) => {
     writer.close();
     await writer.waitClosed();
@@ -349,7 +350,7 @@ Deno.test("close() does not wait for a peer that is busy elsewhere", async () =>
   await writer.waitClosed();
 });
 
-Deno.test("a slow reader makes drain() wait, and memory stays bounded", async () => {
+test("a slow reader makes drain() wait, and memory stays bounded", async () => {
   const total = 64 * 1024 * 1024;
   const piece = new Uint8Array(65_536).fill(7);
   let taken = 0;
@@ -377,7 +378,7 @@ Deno.test("a slow reader makes drain() wait, and memory stays bounded", async ()
   await writer.waitClosed();
 });
 
-Deno.test("what goes wrong is logged without anybody's private key", async () => {
+test("what goes wrong is logged without anybody's private key", async () => {
   const logged: unknown[][] = [];
   const { error } = console;
   console.error = (...args: unknown[]) => void logged.push(args);

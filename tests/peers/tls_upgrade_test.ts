@@ -14,6 +14,7 @@ import {
 } from "@asyncio/streams";
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { certificates } from "./certificates.ts";
+import { test } from "./open_sockets.ts";
 
 const { folder, authority, good, other } = await certificates();
 const ssl = createDefaultContext({ caFile: authority.certFile });
@@ -68,7 +69,7 @@ async function readText(reader: StreamReader): Promise<string> {
 }
 
 for (const unix of [false, true]) {
-  Deno.test(`startTls() keeps the streams, and the order of what was written (${unix ? "Unix" : "TCP"})`, async () => {
+  test(`startTls() keeps the streams, and the order of what was written (${unix ? "Unix" : "TCP"})`, async () => {
     await talk(
       async (reader, writer) => {
         assertEquals(await readText(reader), "before");
@@ -97,7 +98,7 @@ for (const unix of [false, true]) {
     );
   });
 
-  Deno.test(`TLS from the first byte over ${unix ? "a Unix socket" : "an open connection"}`, async () => {
+  test(`TLS from the first byte over ${unix ? "a Unix socket" : "an open connection"}`, async () => {
     const handle: Handler = async (reader, writer) => {
       writer.write(await reader.readLine());
       writer.close();
@@ -119,7 +120,7 @@ for (const unix of [false, true]) {
   });
 }
 
-Deno.test("a hello that came before startTls() is the engine's first input", async () => {
+test("a hello that came before startTls() is the engine's first input", async () => {
   const greeted = Promise.withResolvers<void>();
   await talk(
     async (reader, writer) => {
@@ -139,7 +140,7 @@ Deno.test("a hello that came before startTls() is the engine's first input", asy
   );
 });
 
-Deno.test("cleartext that was smuggled in before TLS never comes out as if it had been encrypted", async () => {
+test("cleartext that was smuggled in before TLS never comes out as if it had been encrypted", async () => {
   await talk(
     async (reader, writer) => {
       assertEquals(await readText(reader), "STARTTLS");
@@ -168,7 +169,7 @@ Deno.test("cleartext that was smuggled in before TLS never comes out as if it ha
   );
 });
 
-Deno.test("startTls() is refused while a read waits, after the end, and twice at once", async () => {
+test("startTls() is refused while a read waits, after the end, and twice at once", async () => {
   await talk(
     async (reader, writer) => {
       await writer.startTls(serverContext);
@@ -191,7 +192,7 @@ Deno.test("startTls() is refused while a read waits, after the end, and twice at
   );
 });
 
-Deno.test("bad arguments of startTls() leave the connection as it was", async () => {
+test("bad arguments of startTls() leave the connection as it was", async () => {
   await talk(
     async (reader, writer) => {
       await assertRejects(() => writer.startTls(true), TypeError);
@@ -211,7 +212,7 @@ Deno.test("bad arguments of startTls() leave the connection as it was", async ()
   );
 });
 
-Deno.test("a server for another host is refused, and the connection is lost", async () => {
+test("a server for another host is refused, and the connection is lost", async () => {
   const { cert, key } = other;
   await talk(
     async (_reader, writer) => {
@@ -226,7 +227,7 @@ Deno.test("a server for another host is refused, and the connection is lost", as
   );
 });
 
-Deno.test("a peer that answers startTls() with silence, or leaves, is an error", async () => {
+test("a peer that answers startTls() with silence, or leaves, is an error", async () => {
   await talk(
     async (reader) => void await reader.read().catch(() => {}),
     async (_reader, writer) => {
@@ -246,7 +247,7 @@ Deno.test("a peer that answers startTls() with silence, or leaves, is an error",
   );
 });
 
-Deno.test("abort() ends a handshake", async () => {
+test("abort() ends a handshake", async () => {
   await talk(
     async (reader) => void await reader.read().catch(() => {}),
     async (_reader, writer) => {
@@ -286,7 +287,7 @@ class Collector extends Protocol {
   }
 }
 
-Deno.test("loop.startTls() hands the cleartext to a protocol, on both sides", async () => {
+test("loop.startTls() hands the cleartext to a protocol, on both sides", async () => {
   const loop = getEventLoop();
   const accepted = Promise.withResolvers<[Transport, Collector]>();
   class Accepted extends Collector {
@@ -318,7 +319,7 @@ Deno.test("loop.startTls() hands the cleartext to a protocol, on both sides", as
   assertEquals([clear.text, serverClear.text, atClient.made], ["", "STARTTLS", 0]);
 });
 
-Deno.test("loop.startTls() refuses transports that are not a connection's", async () => {
+test("loop.startTls() refuses transports that are not a connection's", async () => {
   const loop = getEventLoop();
   const nothing = {} as unknown as Transport;
   await assertRejects(() => loop.startTls(nothing, new Protocol(), ssl), TypeError);

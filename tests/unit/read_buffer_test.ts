@@ -11,7 +11,7 @@ class Model {
   readonly taken: { result: Uint8Array; expected: Uint8Array }[] = [];
 
   /** Bytes that were never there before, nearly. */
-  fresh(n: number): Uint8Array {
+  fresh(n: number): Uint8Array<ArrayBuffer> {
     return Uint8Array.from({ length: n }, () => this.counter++ % 251);
   }
 }
@@ -22,6 +22,7 @@ const steps = fc.array(
   fc.record({
     op: fc.constantFrom(
       "append",
+      "adopt",
       "prepend",
       "read",
       "bulk",
@@ -42,6 +43,12 @@ function step(buffer: ReadBuffer, model: Model, { op, n }: Step): void {
       buffer.append(data);
       model.content = concat([model.content, data]);
       data.fill(255); // The caller's own again.
+      break;
+    }
+    case "adopt": {
+      const data = model.fresh(n);
+      buffer.adopt(data);
+      model.content = concat([model.content, data]);
       break;
     }
     case "prepend": {
@@ -183,4 +190,17 @@ Deno.test("ReadBuffer.lentBytes() gives what came to somebody else", () => {
   buffer.space(100).set(bytes("theirs"));
   assertEquals(text(buffer.lentBytes(6)), "theirs");
   assertEquals(text(buffer.take(buffer.length)), "mine");
+});
+
+Deno.test("ReadBuffer.adopt() keeps many bytes where they are, and copies what it can't keep", () => {
+  const buffer = new ReadBuffer();
+  const many = pattern(65_536);
+  buffer.adopt(many);
+  assertEquals(buffer.take(65_536).buffer, many.buffer);
+  for (const piece of [many.subarray(0, 8_192), many.subarray(4_096), many.slice(0, 5_001)]) {
+    buffer.adopt(piece);
+    const taken = buffer.take(buffer.length);
+    assert(taken.buffer !== piece.buffer);
+    assert(equals(taken, piece));
+  }
 });
