@@ -46,11 +46,11 @@ Deno.test("a writer is called once a batch while there is room, and again when t
     calls++;
     left.send(new Uint8Array(40_000));
   });
-  loop.callLater(3, () => loop.stop());
+  loop.callLater(30, () => loop.stop());
   await loop.runForever();
   assertEquals(calls, 2);
   right.recv(1);
-  loop.callLater(3, () => loop.stop());
+  loop.callLater(30, () => loop.stop());
   await loop.runForever();
   assertEquals(calls, 3);
   left.close();
@@ -69,7 +69,7 @@ Deno.test("a reader or writer that is taken back is not called, though it was re
     assertEquals(loop.removeReader(left), false);
   });
   loop.addWriter(left, () => log.push("writer"));
-  loop.callLater(2, () => loop.stop());
+  loop.callLater(30, () => loop.stop());
   await loop.runForever();
   assertEquals(log, ["reader"]);
   left.close();
@@ -99,7 +99,7 @@ Deno.test("a socket that is closed is watched no more", async () => {
   let calls = 0;
   loop.addReader(left, () => calls++);
   loop.callLater(1, () => left.close());
-  loop.callLater(3, () => loop.stop());
+  loop.callLater(30, () => loop.stop());
   await loop.runForever();
   assertEquals(calls, 0);
   assertEquals(loop.removeReader(left), false);
