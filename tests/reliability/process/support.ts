@@ -41,7 +41,7 @@ export class EchoServer implements AsyncDisposable {
   ): Promise<EchoServer> {
     const program = start("echo_server", ["--allow-net=127.0.0.1"], args, shell);
     const port = await portOf(program);
-    const streams = await openConnection("127.0.0.1", port, { limit: 1e6 });
+    const streams = await openConnection("127.0.0.1", port, { limit: Infinity });
     const server = new EchoServer(program, port, streams);
     await server.stats(); // It has accepted this connection: what it holds can be counted.
     return server;
