@@ -19,11 +19,12 @@ function copy(from: URL, to: string): void {
 const scratch = Deno.makeTempDirSync();
 try {
   const stage = `${scratch}/package`;
-  Deno.mkdirSync(stage);
   copy(new URL("std", root), `${scratch}/std`);
   for (const pattern of config.publish.include as string[]) {
     const path = pattern.replace("/**/*.ts", "");
-    copy(new URL(path, root), `${stage}/${path}`);
+    const target = `${stage}/${path}`;
+    Deno.mkdirSync(target.slice(0, target.lastIndexOf("/")), { recursive: true });
+    copy(new URL(path, root), target);
   }
   const links = (config.links as string[]).map((link) => `.${link}`);
   Deno.writeTextFileSync(`${stage}/deno.json`, JSON.stringify({ ...config, links }));
