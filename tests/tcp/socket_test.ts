@@ -238,3 +238,30 @@ Deno.test("listen() on an address that is taken says which", () => {
   second.bind({ ...loopback, port });
   assertThrows(() => second.listen(), Deno.errors.AddrInUse, `127.0.0.1:${port}`);
 });
+
+Deno.test("sockAccept() that is aborted loses no connection", async () => {
+  using server = listening();
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  const waiting = loop.sockAccept(server, { signal: controller.signal });
+  controller.abort(reason);
+  assertEquals(await waiting.catch((error) => error), reason);
+  using client = new Socket();
+  await loop.sockConnect(client, server.localAddr);
+  const [accepted, address] = await loop.sockAccept(server);
+  assertEquals({ ...address }, { ...client.localAddr });
+  accepted.close();
+});
+
+Deno.test("sockConnect() that is aborted leaves nothing open", async () => {
+  using server = listening();
+  const reason = new Error("enough");
+  const client = new Socket();
+  const early = loop.sockConnect(client, server.localAddr, { signal: AbortSignal.abort(reason) });
+  assertEquals(await early.catch((error) => error), reason);
+  const controller = new AbortController();
+  const waiting = loop.sockConnect(client, server.localAddr, { signal: controller.signal });
+  controller.abort(reason);
+  assertEquals(await waiting.catch((error) => error), reason);
+  client.close();
+});
