@@ -201,10 +201,13 @@ test("an answer is received though its sender closed with the request unread", a
 });
 
 test("a peer that goes on sending for ever holds a close() up for a moment only", async () => {
+  let sent = 0;
+  const ahead = Promise.withResolvers<void>();
   await using server = await startServer(
     async (reader, writer) => {
       await using _ = writer;
       await reader.readExactly(MIB);
+      await ahead.promise;
     },
     "127.0.0.1",
     0,
@@ -212,7 +215,11 @@ test("a peer that goes on sending for ever holds a close() up for a moment only"
   using peer = await Deno.connect({ hostname: "127.0.0.1", port: portOf(server) });
   const started = performance.now();
   await assertRejects(async () => {
-    for (;;) await peer.write(new Uint8Array(65_536));
+    for (;;) {
+      sent += await peer.write(new Uint8Array(65_536));
+      // More than a read takes beyond what was asked for: there is something unread to close on.
+      if (sent > MIB + 300_000) ahead.resolve();
+    }
   });
   const took = performance.now() - started;
   assert(took > 1_000, `no patience: closed after ${took} ms`);
