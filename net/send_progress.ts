@@ -14,6 +14,7 @@ export class SendProgress {
   /** Says that `n` more bytes have left, and how many wait. */
   advance(n: number, left: number): void {
     this.sent += n;
+    if (this.#waiting.size === 0) return; // An iterator takes longer.
     for (const waiting of this.#waiting) {
       if (left > waiting.level) continue;
       this.#waiting.delete(waiting);

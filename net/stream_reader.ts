@@ -29,25 +29,22 @@ export interface StreamReaderOptions {
   limit?: number | undefined;
 }
 
-/** A read that waits for more bytes. */
-interface PendingRead {
-  /** Answers the read, or returns `null` if it needs more bytes, or throws. */
-  readonly attempt: (search: Search) => Uint8Array<ArrayBuffer> | null;
-  readonly search: Search;
+/** Answers a read, or returns `null` if it needs more bytes, or throws. */
+type Attempt = (this: StreamReader, read: Read) => Uint8Array<ArrayBuffer> | null;
+
+/** A read that could not be answered at once, and how far it has come. */
+interface Read {
+  readonly attempt: Attempt;
   /** How many bytes it would take, at the most. */
   readonly want: number;
-  readonly resolve: (data: Uint8Array<ArrayBuffer>) => void;
-  readonly reject: (reason: unknown) => void;
-  /** Stops listening to the caller's signal. */
-  readonly unlisten: (() => void) | null;
-}
-
-/** How far a read has come. */
-interface Search {
   /** How many buffered bytes are known to start no match. */
   searched: number;
   /** What a read to EOF has gathered. */
-  blocks?: Uint8Array<ArrayBuffer>[];
+  blocks: Uint8Array<ArrayBuffer>[] | null;
+  resolve: (data: Uint8Array<ArrayBuffer>) => void;
+  reject: (reason: unknown) => void;
+  /** Stops listening to the caller's signal. */
+  unlisten: (() => void) | null;
 }
 
 let intakeOf: (reader: StreamReader) => Intake;
@@ -88,7 +85,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   readonly #limit: number;
   readonly #intake = new Intake(() => this.#advance(), () => this.#pending !== null);
   #exception: Error | null = null;
-  #pending: PendingRead | null = null;
+  #pending: Read | null = null;
   /** Bytes were fed by hand, and the read that waits will see them when the caller is done. */
   #waking = false;
   /** A transport that pushes, and can be paused while too much is buffered. */
@@ -142,12 +139,12 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   read(n = -1, options?: WaitOptions): Promise<Uint8Array<ArrayBuffer>> {
     const { buffer } = this.#intake;
     if (!Number.isInteger(n)) return refuseCount("read", n);
-    if (n < 0) return this.#read("read", (search) => this.#all(search), Infinity, options);
-    if (n === 0) return this.#read("read", () => EMPTY, 0, options);
+    if (n < 0) return this.#read("read", this.#all, Infinity, options);
+    if (n === 0) return this.#read("read", nothing, 0, options);
     if (buffer.length > 0 && this.#free && options === undefined) {
       return promiseOf(this.#take(Math.min(n, buffer.length)));
     }
-    return this.#read("read", () => this.#some(n), n, options);
+    return this.#read("read", this.#some, n, options);
   }
 
   /**
@@ -177,7 +174,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       const line = this.#bufferedLine();
       if (line !== null) return promiseOf(line);
     }
-    return this.#read("readLine", (search) => this.#line(search), this.#limit, options);
+    return this.#read("readLine", this.#line, this.#limit, options);
   }
 
   /**
@@ -210,11 +207,11 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     if (n < 0) {
       return Promise.reject(new RangeError(`readExactly() takes no negative count, got ${n}`));
     }
-    if (n === 0) return this.#read("readExactly", () => EMPTY, 0, options);
+    if (n === 0) return this.#read("readExactly", nothing, 0, options);
     if (this.#intake.buffer.length >= n && this.#free && options === undefined) {
       return promiseOf(this.#take(n));
     }
-    return this.#read("readExactly", () => this.#exactly(n), n, options);
+    return this.#read("readExactly", this.#exactly, n, options);
   }
 
   /**
@@ -259,7 +256,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     const longest = Math.max(...separators.map((bytes) => bytes.length));
     return this.#read(
       "readUntil",
-      (search) => this.#until(separators, longest, search),
+      (read) => this.#until(separators, longest, read),
       this.#limit,
       options,
     );
@@ -309,8 +306,8 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return this.#readable = new ReadableStream({
       pull: async (controller) => {
         // Handed on as it is taken: what a cancelled stream had waited for stays in the buffer.
-        const attempt = () => {
-          const data = this.#some(DEFAULT_LIMIT);
+        const attempt = (read: Read) => {
+          const data = this.#some(read);
           if (data !== null && data.length > 0) controller.enqueue(data);
           else if (data !== null) controller.close();
           return data;
@@ -386,17 +383,17 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
 
   // What a read does with the buffer: each answers, returns null if it needs more bytes, or throws.
 
-  #some(n: number): Uint8Array<ArrayBuffer> | null {
+  #some({ want }: Read): Uint8Array<ArrayBuffer> | null {
     const { buffer, eof } = this.#intake;
-    if (buffer.length > 0) return this.#take(Math.min(n, buffer.length));
+    if (buffer.length > 0) return this.#take(Math.min(want, buffer.length));
     return eof ? EMPTY : null;
   }
 
   /** It moves what comes out of the buffer, so that no other read can have it meanwhile. */
-  #all(search: Search): Uint8Array<ArrayBuffer> | null {
-    if (this.#pending !== null && this.#pending.search !== search) return null; // Another one waits.
+  #all(read: Read): Uint8Array<ArrayBuffer> | null {
+    if (this.#pending !== null && this.#pending !== read) return null; // Another one waits.
     const { buffer, eof } = this.#intake;
-    const blocks = search.blocks ??= [];
+    const blocks = read.blocks ??= [];
     if (buffer.length > 0) {
       blocks.push(this.#take(buffer.length));
       // An exception set in the turn in which these came is found before the end is, as in asyncio.
@@ -405,10 +402,10 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return eof ? concat(blocks) : null;
   }
 
-  #exactly(n: number): Uint8Array<ArrayBuffer> | null {
+  #exactly({ want }: Read): Uint8Array<ArrayBuffer> | null {
     const { buffer, eof } = this.#intake;
-    if (buffer.length >= n) return this.#take(n);
-    if (eof) throw new IncompleteReadError(this.#take(buffer.length), n);
+    if (buffer.length >= want) return this.#take(want);
+    if (eof) throw new IncompleteReadError(this.#take(buffer.length), want);
     return null;
   }
 
@@ -428,9 +425,9 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return at === -1 || at > this.#limit ? null : this.#take(at + bytes.length);
   }
 
-  #line(search: Search): Uint8Array<ArrayBuffer> | null {
+  #line(read: Read): Uint8Array<ArrayBuffer> | null {
     const { buffer, eof } = this.#intake;
-    const at = buffer.indexOfByte(NEWLINE, search.searched);
+    const at = buffer.indexOfByte(NEWLINE, read.searched);
     if (at !== -1 && at <= this.#limit) return this.#take(at + 1);
     const { length } = buffer;
     if (at !== -1 || length > this.#limit) {
@@ -439,17 +436,17 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       throw new RangeError(`the line is longer than the limit of ${this.#limit} bytes`);
     }
     if (eof) return this.#take(length);
-    search.searched = length;
+    read.searched = length;
     return null;
   }
 
   #until(
     separators: readonly Uint8Array[],
     longest: number,
-    search: Search,
+    read: Read,
   ): Uint8Array<ArrayBuffer> | null {
     const { buffer, eof } = this.#intake;
-    const match = buffer.find(separators, search.searched);
+    const match = buffer.find(separators, read.searched);
     if (match !== null) {
       if (match.start <= this.#limit) return this.#take(match.end);
       throw this.#overrun("a separator was found", match.start);
@@ -458,7 +455,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     const searched = Math.max(0, buffer.length + 1 - longest);
     if (searched > this.#limit) throw this.#overrun("no separator was found", searched);
     if (eof) throw new IncompleteReadError(this.#take(buffer.length), null);
-    search.searched = searched;
+    read.searched = searched;
     return null;
   }
 
@@ -480,8 +477,8 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   /** Keeps count of `n` bytes that are being taken from the front. */
   #taken(n: number): void {
     // A read that needs no wait may take bytes from under a search that does.
-    const search = this.#pending?.search;
-    if (search !== undefined) search.searched = Math.max(0, search.searched - n);
+    const pending = this.#pending;
+    if (pending !== null) pending.searched = Math.max(0, pending.searched - n);
     if (this.#transportPaused && this.#intake.buffer.length - n <= this.#limit) {
       this.#resumeTransport();
     }
@@ -501,30 +498,40 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
 
   #read(
     name: string,
-    attempt: PendingRead["attempt"],
+    attempt: Attempt,
     want: number,
     options: WaitOptions | undefined,
   ): Promise<Uint8Array<ArrayBuffer>> {
     const signal = options?.signal;
     // The read that waits comes first.
     if (this.#waking) this.#advance();
-    const search: Search = { searched: 0 };
+    const read: Read = {
+      attempt,
+      want,
+      searched: 0,
+      blocks: null,
+      resolve: ignore,
+      reject: ignore,
+      unlisten: null,
+    };
     try {
       signal?.throwIfAborted();
       if (this.#exception !== null) throw this.#exception;
-      const data = attempt(search);
+      const data = attempt.call(this, read);
       if (data !== null) return Promise.resolve(data);
       if (this.#pending !== null) {
         throw new Error(`${name}() called while another read is waiting for incoming data`);
       }
       if (this.#intake.fault !== null) throw this.#intake.fault;
     } catch (error) {
-      this.#giveBack(search);
+      this.#giveBack(read);
       return Promise.reject(error);
     }
     return new Promise((resolve, reject) => {
-      const unlisten = signal === undefined ? null : this.#listen(signal);
-      this.#pending = { attempt, search, want, resolve, reject, unlisten };
+      read.resolve = resolve;
+      read.reject = reject;
+      if (signal !== undefined) read.unlisten = this.#listen(signal);
+      this.#pending = read;
       this.#ask(want);
     });
   }
@@ -536,7 +543,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 
   /** Ends the wait; its promise is the caller's to settle. */
-  #settle(): PendingRead | null {
+  #settle(): Read | null {
     const pending = this.#pending;
     this.#pending = null;
     pending?.unlisten?.();
@@ -544,17 +551,15 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 
   /** Puts back what a read to EOF has gathered, when it ends in an error: the next read gets it. */
-  #giveBack({ blocks = [] }: Search): void {
+  #giveBack({ blocks }: Read): void {
     // After an exception was set there is no next one: then it is gone, as in asyncio.
-    if (blocks.length > 0 && this.#exception === null) {
-      this.#intake.buffer.prepend(concat(blocks));
-    }
+    if (blocks !== null && this.#exception === null) this.#intake.buffer.prepend(concat(blocks));
   }
 
   /** Rejects the read that waits. */
   #fail(reason: unknown): void {
     const pending = this.#settle();
-    if (pending !== null) this.#giveBack(pending.search);
+    if (pending !== null) this.#giveBack(pending);
     pending?.reject(reason);
   }
 
@@ -574,7 +579,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     if (pending === null) return;
     let data: Uint8Array<ArrayBuffer> | null;
     try {
-      data = pending.attempt(pending.search);
+      data = pending.attempt.call(this, pending);
       if (data === null && this.exception() !== null) throw this.exception();
     } catch (error) {
       return this.#fail(error);
@@ -591,6 +596,12 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
  */
 function promiseOf(data: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
   return data.length === 0 ? NOTHING : Promise.resolve(data);
+}
+
+function ignore(): void {}
+
+function nothing(): Uint8Array<ArrayBuffer> {
+  return EMPTY;
 }
 
 function refuseCount(name: string, n: unknown): Promise<never> {
