@@ -11,6 +11,8 @@ const FIRST = 256;
 const LARGE = 65_536;
 /** The largest chunk for reads that ask for more than {@linkcode LARGE}, in bytes. */
 const BULK = 262_144;
+/** Of reads of fewer bytes than this, a chunk has room for sixteen; of others, for four. */
+const SMALL = 4_096;
 /** Fewer bytes than this are cheaper to copy than to keep in memory of their own. */
 const ADOPTED = 4_096;
 
@@ -42,6 +44,8 @@ export class ReadBuffer {
   #end = 0;
   /** The size to make the next chunk, in bytes. */
   #size = FIRST;
+  /** How many bytes came last. */
+  #last = 0;
   /** What {@linkcode space} gave out and {@linkcode filled} has not taken back. */
   #lent: Uint8Array<ArrayBuffer> | null = null;
 
@@ -58,9 +62,10 @@ export class ReadBuffer {
   space(want: number): Uint8Array<ArrayBuffer> {
     const { length } = this.#chunk;
     const size = want > LARGE ? this.#size : Math.min(this.#size, LARGE);
-    // A new chunk when under half is free: filling one to its end splits reads, and with them the
-    // writes that answer them. And when the chunk was made for more than what comes now.
-    if ((length - this.#end) * 2 < size || (length > 4 * size && this.length < size)) {
+    // A new chunk when another such read may not fit: filling one to its end splits reads, and with
+    // them the writes that answer them. And when the chunk was made for more than what comes now.
+    const fits = length - this.#end >= Math.max(size >> 3, this.#last);
+    if (!fits || (length > 4 * size && this.length < size)) {
       this.#renew(Math.max(size, 2 * this.length));
     }
     return this.#lent = this.#end === 0 ? this.#chunk : this.#chunk.subarray(this.#end);
@@ -72,9 +77,11 @@ export class ReadBuffer {
     this.#lent = null;
     if (lent.buffer === this.#memory) this.#end += n;
     else this.append(lent.subarray(0, n));
-    // Room for about four such reads; it shrinks only when reads are far smaller.
-    if (n * 4 > this.#size) this.#size = Math.min(this.#size * 4, BULK);
-    else if (n * 32 < this.#size) this.#size = Math.max(this.#size >> 1, FIRST);
+    this.#last = n;
+    // It shrinks only when reads are far smaller.
+    const room = n * (n < SMALL ? 16 : 4);
+    if (room > this.#size) this.#size = Math.min(this.#size * 4, BULK);
+    else if (room * 8 < this.#size) this.#size = Math.max(this.#size >> 1, FIRST);
   }
 
   /** The first `n` bytes of what {@linkcode space} gave out, as a copy that is not taken in. */
