@@ -68,7 +68,10 @@ export class ReadBuffer {
     if (!fits || (length > 4 * size && this.length < size)) {
       this.#renew(Math.max(size, 2 * this.length));
     }
-    return this.#lent = this.#end === 0 ? this.#chunk : this.#chunk.subarray(this.#end);
+    const end = this.#end;
+    return this.#lent = end === 0
+      ? this.#chunk
+      : new Uint8Array(this.#memory, end, this.#chunk.length - end);
   }
 
   /** Takes in the first `n` bytes of what {@linkcode space} gave out. */

@@ -13,6 +13,8 @@ const KEPT = [256, 32, 16] as const;
 /** A piece of memory that is filled by writes and emptied by a carrier. */
 interface Page {
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The memory of `bytes`: a view of it is made faster than one of `bytes`. */
+  readonly memory: ArrayBuffer;
   /** The index of its size in {@linkcode SIZES}. */
   readonly size: number;
   start: number;
@@ -30,8 +32,10 @@ const encoder = new TextEncoder();
 function newPage(room: number): Page {
   let size = 0;
   while (size < LAST && SIZES[size]! < room) size++;
-  return free[size]!.pop() ??
-    { bytes: new Uint8Array(SIZES[size]!), size, start: 0, end: 0 };
+  const page = free[size]!.pop();
+  if (page !== undefined) return page;
+  const memory = new ArrayBuffer(SIZES[size]!);
+  return { bytes: new Uint8Array(memory), memory, size, start: 0, end: 0 };
 }
 
 function release(page: Page): void {
@@ -88,7 +92,7 @@ export class WriteBuffer {
   /** The oldest bytes that lie together, for a carrier to send; {@linkcode sent} says how that went. */
   head(): Uint8Array {
     const page = this.#sending = this.#queue[0] ?? this.#tail!;
-    return page.bytes.subarray(page.start, page.end);
+    return new Uint8Array(page.memory, page.start, page.end - page.start);
   }
 
   /** Removes the first `n` bytes of what {@linkcode head} gave out. */
