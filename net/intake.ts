@@ -5,6 +5,7 @@
  */
 import type { Carrier } from "./carrier.ts";
 import { ReadBuffer } from "./read_buffer.ts";
+import type { StreamReader } from "./stream_reader.ts";
 
 /** Where an intake gets more bytes from: a transport, asked only when a read can't be answered. */
 export interface IntakeSource {
@@ -22,6 +23,14 @@ export interface IntakeSource {
   readFailed(error: unknown): void;
 }
 
+/** What an intake knows of its reader; one for all, for closures of each would cost each memory. */
+export interface ReaderHooks {
+  /** Called whenever bytes or the end have come by {@linkcode Intake.pull}. */
+  arrived(reader: StreamReader): void;
+  /** Tells whether a read waits. */
+  awaited(reader: StreamReader): boolean;
+}
+
 /** A read that is still under way when an intake gives up its source: the bytes, or `null` at EOF. */
 export type PendingRead = Promise<Uint8Array | null>;
 
@@ -37,8 +46,8 @@ export class Intake {
   source: IntakeSource | null = null;
   /** How many reads of carriers have been answered. */
   reads = 0;
-  readonly #arrived: () => void;
-  readonly #awaited: () => boolean;
+  readonly #reader: StreamReader;
+  readonly #hooks: ReaderHooks;
   #reading = false;
   /** How many bytes to take in though nobody reads them: see {@linkcode takeIn}. */
   #ahead = 0;
@@ -48,17 +57,17 @@ export class Intake {
   /**
    * Makes an empty intake.
    *
-   * @param arrived Called whenever bytes or the end have come by {@linkcode pull}.
-   * @param awaited Tells whether a reader waits.
+   * @param reader Whose it is.
+   * @param hooks How to reach that one.
    */
-  constructor(arrived: () => void, awaited: () => boolean) {
-    this.#arrived = arrived;
-    this.#awaited = awaited;
+  constructor(reader: StreamReader, hooks: ReaderHooks) {
+    this.#reader = reader;
+    this.#hooks = hooks;
   }
 
   /** A reader waits for more. */
   get awaited(): boolean {
-    return this.#awaited();
+    return this.#hooks.awaited(this.#reader);
   }
 
   /** Nothing more will come. */
@@ -81,13 +90,13 @@ export class Intake {
     if (source === null || this.#reading || this.ended || !source.beforeRead()) return;
     this.#reading = true;
     const { carrier } = source;
-    if (carrier.receive) carrier.receive().then(this.#onReceived, this.#onFault);
+    if (carrier.receive) carrier.receive().then((bytes) => this.#received(bytes), this.#onFault);
     else carrier.read(this.buffer.space(want)).then(this.#onRead, this.#onFault);
   }
 
   /** Lets a reader that waits go on: the source reads again. */
   resume(): void {
-    this.#arrived();
+    this.#hooks.arrived(this.#reader);
   }
 
   /**
@@ -105,7 +114,7 @@ export class Intake {
     if (this.ended) return;
     if (error === null) this.eof = true;
     else this.fault = error;
-    this.#arrived();
+    this.#hooks.arrived(this.#reader);
   }
 
   /** Gives up the source; what is buffered stays. Returns the read that is still under way. */
@@ -127,17 +136,17 @@ export class Intake {
     this.#gotMore();
   };
 
-  readonly #onReceived = (bytes: Uint8Array<ArrayBuffer> | null): void => {
+  #received(bytes: Uint8Array<ArrayBuffer> | null): void {
     this.#reading = false;
     this.reads++;
     if (this.#heir !== null) return this.#inherit(bytes);
     if (bytes === null) return this.end(this.source?.readEnded() ?? null);
     this.buffer.adopt(bytes);
     this.#gotMore();
-  };
+  }
 
   #gotMore(): void {
-    this.#arrived();
+    this.#hooks.arrived(this.#reader);
     if (this.buffer.length < this.#ahead) this.pull(this.#ahead);
   }
 
@@ -156,6 +165,6 @@ export class Intake {
     const heir = this.#heir!;
     this.#heir = null;
     heir.resolve(bytes);
-    this.#arrived();
+    this.#hooks.arrived(this.#reader);
   }
 }

@@ -17,7 +17,6 @@ const SMALL = 4_096;
 const ADOPTED = 4_096;
 
 const NONE = new Uint8Array(0);
-const NO_WORDS = new Int32Array(0);
 
 /** Where a separator was found, counted from the start of the buffered bytes. */
 export interface Match {
@@ -39,7 +38,8 @@ export class ReadBuffer {
   #chunk: Uint8Array<ArrayBuffer> = NONE;
   /** The chunk's memory: asking the chunk for it would take a third of {@linkcode take}'s time. */
   #memory: ArrayBuffer = NONE.buffer;
-  #words = NO_WORDS;
+  /** The memory as 32-bit words, once something has been searched for. */
+  #words: Int32Array | null = null;
   #start = 0;
   #end = 0;
   /** The size to make the next chunk, in bytes. */
@@ -156,7 +156,9 @@ export class ReadBuffer {
   /** Finds the first `byte` at or behind index `from`: an index, or -1. */
   indexOfByte(byte: number, from: number): number {
     const start = this.#start;
-    const at = findByte(this.#chunk, this.#words, byte, start + from, this.#end);
+    if (start === this.#end) return -1;
+    const words = this.#words ??= new Int32Array(this.#memory);
+    const at = findByte(this.#chunk, words, byte, start + from, this.#end);
     return at === -1 ? -1 : at - start;
   }
 
@@ -181,13 +183,14 @@ export class ReadBuffer {
   /** Finds the first `separator`, which is not empty, in the bytes `[from, to)`: an index, or -1. */
   indexOf(separator: Uint8Array, from: number, to: number): number {
     const chunk = this.#chunk;
+    const words = this.#words ??= new Int32Array(this.#memory);
     const { length } = separator;
     const first = separator[0]!;
     const base = this.#start;
     const stop = base + to - length + 1;
     let at = base + from;
     search: while (at < stop) {
-      at = findByte(chunk, this.#words, first, at, stop);
+      at = findByte(chunk, words, first, at, stop);
       if (at === -1) return -1;
       for (let i = 1; i < length; i++) {
         if (chunk[at + i] !== separator[i]) {
@@ -215,7 +218,7 @@ export class ReadBuffer {
   #use(chunk: Uint8Array<ArrayBuffer>): void {
     this.#chunk = chunk;
     this.#memory = chunk.buffer;
-    this.#words = new Int32Array(chunk.buffer);
+    this.#words = null;
     this.#start = this.#end = 0;
   }
 }

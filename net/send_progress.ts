@@ -9,12 +9,13 @@ export class SendProgress {
   /** How many bytes have left. */
   sent = 0;
   #over: { error: unknown } | null = null;
-  readonly #waiting = new Set<{ level: number; waiter: PromiseWithResolvers<void> }>();
+  /** Who waits; most connections never have anybody. */
+  #waiting: Set<{ level: number; waiter: PromiseWithResolvers<void> }> | null = null;
 
   /** Says that `n` more bytes have left, and how many wait. */
   advance(n: number, left: number): void {
     this.sent += n;
-    if (this.#waiting.size === 0) return; // An iterator takes longer.
+    if (this.#waiting === null) return;
     for (const waiting of this.#waiting) {
       if (left > waiting.level) continue;
       this.#waiting.delete(waiting);
@@ -28,8 +29,8 @@ export class SendProgress {
       error: error ??
         new Deno.errors.ConnectionAborted("the connection was closed before all was sent"),
     };
-    for (const { waiter } of this.#waiting) waiter.reject(this.#over.error);
-    this.#waiting.clear();
+    for (const { waiter } of this.#waiting ?? []) waiter.reject(this.#over.error);
+    this.#waiting = null;
   }
 
   /**
@@ -42,7 +43,7 @@ export class SendProgress {
     if (this.#over !== null) throw this.#over.error;
     if (left <= level) return;
     const waiter = Promise.withResolvers<void>();
-    this.#waiting.add({ level, waiter });
+    (this.#waiting ??= new Set()).add({ level, waiter });
     await waiter.promise;
   }
 }

@@ -5,7 +5,7 @@
  */
 import { concat } from "@std/bytes/concat";
 import { IncompleteReadError, LimitOverrunError } from "./errors.ts";
-import { Intake } from "./intake.ts";
+import { Intake, type ReaderHooks } from "./intake.ts";
 import { encode, type Separator, toSeparators } from "./separators.ts";
 import { StreamTransport } from "./stream_transport.ts";
 import type { ReadTransport } from "./transports.ts";
@@ -48,6 +48,7 @@ interface Read {
 }
 
 let intakeOf: (reader: StreamReader) => Intake;
+let hooks: ReaderHooks;
 
 /** The receiving half of a reader, for the package's own use. */
 export function getIntake(reader: StreamReader): Intake {
@@ -83,7 +84,7 @@ export function getIntake(reader: StreamReader): Intake {
  */
 export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   readonly #limit: number;
-  readonly #intake = new Intake(() => this.#advance(), () => this.#pending !== null);
+  readonly #intake = new Intake(this, hooks);
   #exception: Error | null = null;
   #pending: Read | null = null;
   /** Bytes were fed by hand, and the read that waits will see them when the caller is done. */
@@ -95,6 +96,10 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
 
   static {
     intakeOf = (reader) => reader.#intake;
+    hooks = {
+      arrived: (reader) => reader.#advance(),
+      awaited: (reader) => reader.#pending !== null,
+    };
   }
 
   /**

@@ -81,9 +81,10 @@ export class StreamReaderProtocol extends FlowControlMixin {
       owner?.handlerEnded();
       return;
     }
-    (result as Promise<void>)
-      .then(undefined, (exception) => this.#failed(transport, exception))
-      .then(() => owner?.handlerEnded());
+    (result as Promise<void>).then(() => owner?.handlerEnded(), (exception) => {
+      this.#failed(transport, exception);
+      owner?.handlerEnded();
+    });
   }
 
   #failed(transport: Transport, exception: unknown): void {

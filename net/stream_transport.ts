@@ -137,7 +137,7 @@ export class StreamTransport extends Transport implements IntakeSource {
   start(protocol: BaseProtocol, tls: TlsPlan | null = null): void {
     this.owner?.attach(this);
     if (tls === null) this.#begin(protocol);
-    else this.#upgrade(tls).then(() => this.#begin(protocol), this.#onHandshakeFailed);
+    else this.#upgrade(tls).then(() => this.#begin(protocol), (error) => this.#unshaken(error));
   }
 
   #begin(protocol: BaseProtocol): void {
@@ -267,10 +267,10 @@ export class StreamTransport extends Transport implements IntakeSource {
     throw new Deno.errors.ConnectionAborted("the connection was closed during the TLS handshake");
   }
 
-  readonly #onHandshakeFailed = (exception: unknown): void => {
+  #unshaken(exception: unknown): void {
     if (this.#lostBy === null) return; // As above: there is nothing to tell.
     this.#report("The TLS handshake of an accepted connection failed", exception);
-  };
+  }
 
   // Reading
 
