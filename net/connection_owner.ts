@@ -13,6 +13,6 @@ export interface ConnectionOwner {
   detach(transport: Transport): void;
   /** A handler for one of the connections has started. */
   handlerStarted(): void;
-  /** It has ended. */
-  handlerEnded(): void;
+  /** It has ended. This one is called without its owner: a closure less for each connection. */
+  readonly handlerEnded: () => void;
 }

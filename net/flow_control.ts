@@ -11,58 +11,17 @@ const DRAINS_A_TURN = 1_000;
 const DONE = Promise.resolve();
 let drains = 0;
 
-let flowOf: (protocol: FlowControlMixin) => FlowControl;
+let drainedOf: (protocol: FlowControlMixin) => Promise<void>;
+let closedOf: (protocol: FlowControlMixin) => Promise<void>;
 
-/** The state of a protocol's flow control, for the package's own use. */
-export function getFlowControl(protocol: FlowControlMixin): FlowControl {
-  return flowOf(protocol);
+/** Waits until more may be written to a protocol's connection. */
+export function drained(protocol: FlowControlMixin): Promise<void> {
+  return drainedOf(protocol);
 }
 
-/** Whether a connection can be written to, and whether it is still there. */
-export class FlowControl {
-  #paused = false;
-  #lost: { error: Error | null } | null = null;
-  #drained: PromiseWithResolvers<void> | null = null;
-  #closed: PromiseWithResolvers<void> | null = null;
-
-  /** The transport's buffer is full. */
-  pause(): void {
-    this.#paused = true;
-  }
-
-  /** It is empty enough. */
-  resume(): void {
-    this.#paused = false;
-    this.#drained?.resolve();
-    this.#drained = null;
-  }
-
-  /** The connection has ended. */
-  lose(error: Error | null): void {
-    if (this.#lost !== null) return;
-    this.#lost = { error };
-    this.#drained?.reject(connectionLost(error));
-    this.#drained = null;
-    if (error === null) this.#closed?.resolve();
-    else this.#closed?.reject(error);
-    this.#closed = null;
-  }
-
-  /** Waits until more may be written. */
-  drained(): Promise<void> {
-    if (this.#lost !== null) return rejected(connectionLost(this.#lost.error));
-    if (this.#paused) return (this.#drained ??= waiters()).promise;
-    // A loop that only writes and drains would let nobody else have a turn, and send nothing.
-    if (++drains < DRAINS_A_TURN) return DONE;
-    drains = 0;
-    return nextTurn();
-  }
-
-  /** Waits until the connection has ended. */
-  closed(): Promise<void> {
-    if (this.#lost === null) return (this.#closed ??= waiters()).promise;
-    return this.#lost.error === null ? DONE : rejected(this.#lost.error);
-  }
+/** Waits until a protocol's connection has ended. */
+export function closed(protocol: FlowControlMixin): Promise<void> {
+  return closedOf(protocol);
 }
 
 /**
@@ -104,24 +63,50 @@ function connectionLost(error: Error | null): Error {
  * ```
  */
 export class FlowControlMixin extends Protocol {
-  readonly #flow = new FlowControl();
+  #paused = false;
+  #lost: { error: Error | null } | null = null;
+  #drained: PromiseWithResolvers<void> | null = null;
+  #closed: PromiseWithResolvers<void> | null = null;
 
   static {
-    flowOf = (protocol) => protocol.#flow;
+    drainedOf = (protocol) => protocol.#untilDrained();
+    closedOf = (protocol) => protocol.#untilClosed();
   }
 
   /** The transport's write buffer is full: `drain()` waits. */
   override pauseWriting(): void {
-    this.#flow.pause();
+    this.#paused = true;
   }
 
   /** It is empty enough: `drain()` goes on. */
   override resumeWriting(): void {
-    this.#flow.resume();
+    this.#paused = false;
+    this.#drained?.resolve();
+    this.#drained = null;
   }
 
   /** The connection has ended: `drain()` rejects, `waitClosed()` ends. */
   override connectionLost(error: Error | null): void {
-    this.#flow.lose(error);
+    if (this.#lost !== null) return;
+    this.#lost = { error };
+    this.#drained?.reject(connectionLost(error));
+    this.#drained = null;
+    if (error === null) this.#closed?.resolve();
+    else this.#closed?.reject(error);
+    this.#closed = null;
+  }
+
+  #untilDrained(): Promise<void> {
+    if (this.#lost !== null) return rejected(connectionLost(this.#lost.error));
+    if (this.#paused) return (this.#drained ??= waiters()).promise;
+    // A loop that only writes and drains would let nobody else have a turn, and send nothing.
+    if (++drains < DRAINS_A_TURN) return DONE;
+    drains = 0;
+    return nextTurn();
+  }
+
+  #untilClosed(): Promise<void> {
+    if (this.#lost === null) return (this.#closed ??= waiters()).promise;
+    return this.#lost.error === null ? DONE : rejected(this.#lost.error);
   }
 }

@@ -5,6 +5,7 @@
  */
 import type { ExceptionSink } from "../loop/exception_context.ts";
 import { formatAddr } from "./addresses.ts";
+import type { ConnectionOwner } from "./connection_owner.ts";
 import { FlowControlMixin } from "./flow_control.ts";
 import { getIntake, type StreamReader } from "./stream_reader.ts";
 import { StreamTransport } from "./stream_transport.ts";
@@ -66,31 +67,36 @@ export class StreamReaderProtocol extends FlowControlMixin {
     this.#transport = transport;
     this.#reader.setTransport(transport);
     if (this.#clientConnectedCb === null) return;
-    const owner = transport instanceof StreamTransport ? transport.owner : null;
     const writer = new StreamWriter(transport, this, this.#reader, this.#loop);
-    owner?.handlerStarted();
+    this.#owner?.handlerStarted();
     let result: void | Promise<void>;
     try {
       result = this.#clientConnectedCb(this.#reader, writer);
     } catch (exception) {
-      owner?.handlerEnded();
-      this.#failed(transport, exception);
-      return;
+      return this.#failed(exception);
     }
     if (typeof (result as Promise<void> | undefined)?.then !== "function") {
-      owner?.handlerEnded();
-      return;
+      this.#owner?.handlerEnded();
+    } else {
+      this.#watch(result as Promise<void>);
     }
-    (result as Promise<void>).then(() => owner?.handlerEnded(), (exception) => {
-      this.#failed(transport, exception);
-      owner?.handlerEnded();
-    });
   }
 
-  #failed(transport: Transport, exception: unknown): void {
+  get #owner(): ConnectionOwner | null {
+    return this.#transport instanceof StreamTransport ? this.#transport.owner : null;
+  }
+
+  #watch(handler: Promise<void>): void {
+    handler.then(this.#owner?.handlerEnded, (exception) => this.#failed(exception));
+  }
+
+  /** The callback has failed. */
+  #failed(exception: unknown): void {
+    const transport = this.#transport!;
     const peername = transport.getExtraInfo("peername");
     const peer = peername === null ? "" : ` for ${formatAddr(peername)}`;
     transport.close();
+    this.#owner?.handlerEnded();
     if (this.#loop === null) return reportError(exception);
     this.#loop.callExceptionHandler({
       message: `Unhandled exception in clientConnectedCb${peer}`,

@@ -51,8 +51,10 @@ export class StreamTransport extends Transport implements IntakeSource {
   readonly #accepted: boolean;
   readonly #loop: ExceptionSink;
   readonly #out = new WriteBuffer();
-  /** How far sending has come. */
-  readonly progress: SendProgress = new SendProgress();
+  #progress: SendProgress | null = null;
+  /** What a write of the carrier calls; made with the first one, for many connections only listen. */
+  #onWritten: ((n: number) => void) | null = null;
+  #onWriteError: ((error: unknown) => void) | null = null;
   #protocol: BaseProtocol | null = null;
   #intake: Intake | null = null;
   #push: PushLoop | null = null;
@@ -80,10 +82,8 @@ export class StreamTransport extends Transport implements IntakeSource {
   #readEnded = false;
   /** Why the carrier takes no more. */
   #writeError: unknown = null;
-  /** TLS is about to begin: told when all that was written before has left, or can't. */
-  #upgrading: PromiseWithResolvers<unknown> | null = null;
-  /** How many bytes may be sent before TLS begins. */
-  #clear = Infinity;
+  /** TLS is about to begin: so many bytes leave before, and who waits for that. */
+  #upgrading: { clear: number; readonly sent: PromiseWithResolvers<unknown> } | null = null;
 
   /** Makes a transport that does nothing before {@linkcode start}. */
   constructor(init: StreamTransportInit) {
@@ -245,12 +245,12 @@ export class StreamTransport extends Transport implements IntakeSource {
   }
 
   async #upgrade(plan: TlsPlan, ahead?: ReadAhead): Promise<void> {
-    const upgrading = this.#upgrading = Promise.withResolvers();
-    upgrading.promise.catch(() => {});
-    this.#clear = this.#out.length;
+    const sent = Promise.withResolvers();
+    sent.promise.catch(() => {});
+    const upgrading = this.#upgrading = { clear: this.#out.length, sent };
     try {
       this.flush();
-      if (this.#clear > 0) await upgrading.promise;
+      if (upgrading.clear > 0) await sent.promise;
       const carrier = await openTls(this.carrier, plan, { ahead });
       if (this.#lost) carrier.close();
       else this.carrier = carrier;
@@ -261,7 +261,6 @@ export class StreamTransport extends Transport implements IntakeSource {
       if (!ended) throw error;
     } finally {
       this.#upgrading = null;
-      this.#clear = Infinity;
     }
     if (!this.#lost) return;
     throw new Deno.errors.ConnectionAborted("the connection was closed during the TLS handshake");
@@ -360,35 +359,38 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** Sends what is buffered, unless that is under way. */
   flush(): void {
-    if (this.#writing || this.#out.length === 0 || this.#clear === 0) return;
+    const upgrading = this.#upgrading;
+    if (this.#writing || this.#out.length === 0 || upgrading?.clear === 0) return;
     this.#writing = true;
     const head = this.#out.head();
-    const data = head.length > this.#clear ? head.subarray(0, this.#clear) : head;
-    this.carrier.write(data).then(this.#onWritten, this.#onWriteError);
+    this.carrier.write(upgrading === null ? head : head.subarray(0, upgrading.clear)).then(
+      this.#onWritten ??= (n) => this.#written(n),
+      this.#onWriteError ??= (error) => this.#writeFailed(error),
+    );
   }
 
-  readonly #onWritten = (n: number): void => {
+  #written(n: number): void {
     this.#writing = false;
     if (this.#lost) return;
     this.#out.sent(n);
-    this.progress.advance(n, this.#out.length);
-    this.#clear -= n;
-    if (this.#clear === 0) this.#upgrading!.resolve(null);
+    this.#progress?.advance(n, this.#out.length);
+    const upgrading = this.#upgrading;
+    if (upgrading !== null && (upgrading.clear -= n) === 0) upgrading.sent.resolve(null);
     this.flush();
     if (this.#full && this.#out.length <= this.#low) {
       this.#full = false;
       this.#tell(() => this.#protocol?.resumeWriting?.());
     }
     if (this.#out.length === 0) this.#sentAll();
-  };
+  }
 
-  readonly #onWriteError = (error: unknown): void => {
+  #writeFailed(error: unknown): void {
     this.#writing = false;
     if (this.#lost) return;
     this.#out.clear();
     if (this.#closeCalled || this.#intake === null) this.#lose(error);
     else this.#salvage(this.#intake, error);
-  };
+  }
 
   /**
    * Takes in what the peer sent before the connection broke: a server that answers "too large" and
@@ -410,6 +412,15 @@ export class StreamTransport extends Transport implements IntakeSource {
   #sentAll(): void {
     if (this.#eofWritten && !this.#eofSent) this.#sendEof();
     else if (this.#closing) this.#finish();
+  }
+
+  /** How far sending has come since somebody first asked. */
+  get progress(): SendProgress {
+    if (this.#progress === null) {
+      this.#progress = new SendProgress();
+      if (this.#lost) this.#progress.end(this.#lostBy);
+    }
+    return this.#progress;
   }
 
   /** See {@linkcode Transport.canWriteEof}. */
@@ -434,7 +445,7 @@ export class StreamTransport extends Transport implements IntakeSource {
       this.#writing = false;
       this.#eofSent = true;
       if (this.#closing) this.#finish();
-    }, this.#onWriteError);
+    }, (error) => this.#writeFailed(error));
   }
 
   /** See {@linkcode Transport.getWriteBufferSize}. */
@@ -509,8 +520,8 @@ export class StreamTransport extends Transport implements IntakeSource {
     this.#lost = this.#closing = true;
     this.#lostBy = error;
     this.#out.clear();
-    this.progress.end(error);
-    this.#upgrading?.reject(error);
+    this.#progress?.end(error);
+    this.#upgrading?.sent.reject(error);
     try {
       this.carrier.close();
     } catch {

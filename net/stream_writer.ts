@@ -5,7 +5,7 @@
  */
 import { abortable } from "@std/async/abortable";
 import type { ExceptionSink } from "../loop/exception_context.ts";
-import { type FlowControlMixin, getFlowControl, unheeded } from "./flow_control.ts";
+import { closed, drained, type FlowControlMixin, unheeded } from "./flow_control.ts";
 import { DEFAULT_LIMIT, getIntake, type StreamReader } from "./stream_reader.ts";
 import { StreamTransport } from "./stream_transport.ts";
 import type { SSLContext } from "./tls/context.ts";
@@ -102,13 +102,12 @@ export class StreamWriter implements AsyncDisposable {
   drain(options?: WaitOptions): Promise<void> {
     const exception = this.#reader?.exception() ?? null;
     if (exception !== null) return unheeded(Promise.reject(exception));
-    const flow = getFlowControl(this.#protocol);
     // The end of the connection is told in this turn, and the caller shall hear of it.
-    const drained = this.transport.isClosing()
-      ? unheeded(nextTurn().then(() => flow.drained()))
-      : flow.drained();
+    const writable = this.transport.isClosing()
+      ? unheeded(nextTurn().then(() => drained(this.#protocol)))
+      : drained(this.#protocol);
     const signal = options?.signal;
-    return signal === undefined ? drained : unheeded(abortable(drained, signal));
+    return signal === undefined ? writable : unheeded(abortable(writable, signal));
   }
 
   /**
@@ -132,11 +131,11 @@ export class StreamWriter implements AsyncDisposable {
    * @throws {Error} What the connection ended with, if it was not a regular end.
    */
   waitClosed(options?: WaitOptions): Promise<void> {
-    const closed = getFlowControl(this.#protocol).closed();
+    const ended = closed(this.#protocol);
     // A peer that vanishes is noticed only by reading, and the caller may have stopped.
     if (this.#reader !== null) getIntake(this.#reader).takeIn(DEFAULT_LIMIT);
     const signal = options?.signal;
-    return signal === undefined ? closed : unheeded(abortable(closed, signal));
+    return signal === undefined ? ended : unheeded(abortable(ended, signal));
   }
 
   /** Whether {@linkcode writeEof} can be had; over TLS it can't. */

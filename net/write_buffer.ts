@@ -48,7 +48,7 @@ function release(page: Page): void {
 /** A queue of bytes, copied in, so that callers may use their own arrays again at once. */
 export class WriteBuffer {
   /** Pages before the tail, oldest first. Only the tail is ever small, so there are few. */
-  #queue: Page[] = [];
+  #queue: Page[] | null = null;
   #tail: Page | null = null;
   #length = 0;
   /** The page whose bytes a carrier is sending: it may be added to, but not moved. */
@@ -91,7 +91,7 @@ export class WriteBuffer {
 
   /** The oldest bytes that lie together, for a carrier to send; {@linkcode sent} says how that went. */
   head(): Uint8Array {
-    const page = this.#sending = this.#queue[0] ?? this.#tail!;
+    const page = this.#sending = this.#queue?.[0] ?? this.#tail!;
     return new Uint8Array(page.memory, page.start, page.end - page.start);
   }
 
@@ -103,16 +103,16 @@ export class WriteBuffer {
     this.#length -= n;
     if (page.start < page.end) return;
     if (page === this.#tail) this.#tail = null;
-    else this.#queue.shift();
+    else this.#queue!.shift();
     release(page);
   }
 
   /** Drops everything; a page that a carrier is still sending is left to it. */
   clear(): void {
-    for (const page of [...this.#queue, this.#tail]) {
+    for (const page of [...this.#queue ?? [], this.#tail]) {
       if (page !== null && page !== this.#sending) release(page);
     }
-    this.#queue = [];
+    this.#queue = null;
     this.#tail = null;
     this.#length = 0;
   }
@@ -133,7 +133,7 @@ export class WriteBuffer {
       return this.#tail = larger;
     }
     if (room >= 4) return page;
-    this.#queue.push(page);
+    (this.#queue ??= []).push(page);
     return this.#tail = newPage(length);
   }
 }
