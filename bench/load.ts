@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { firstOutput, path, type Tools } from "./tools.ts";
+import { type Command, firstOutput, onCores, path, type Tools } from "./tools.ts";
 
 /** What the load does; `client.go` and `client.ts` are given this as JSON. */
 export interface Load {
@@ -23,11 +23,11 @@ export interface Load {
 }
 
 function start(tools: Tools, load: Load, stdin: "null" | "piped"): Deno.ChildProcess {
-  const [program, args] = tools.go === null
-    ? [Deno.execPath(), ["run", "--quiet", "--allow-net=127.0.0.1", path("client.ts")]]
-    : [tools.go.client, []];
-  const options = { stdin, stdout: "piped", stderr: "inherit" } as const;
-  return new Deno.Command(program, { args: [...args, JSON.stringify(load)], ...options }).spawn();
+  const client: Command = tools.go === null
+    ? [Deno.execPath(), "run", "--quiet", "--allow-net=127.0.0.1", path("client.ts")]
+    : [tools.go.client];
+  const [program, ...args] = onCores("load", [...client, JSON.stringify(load)], tools);
+  return new Deno.Command(program, { args, stdin, stdout: "piped", stderr: "inherit" }).spawn();
 }
 
 /** Puts load on a server: how many messages came back a second. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { firstOutput, path, type Tools } from "./tools.ts";
+import { type Command, firstOutput, onCores, path, type Tools } from "./tools.ts";
 
 /** What a server does with each connection; not each knows each. */
 export type Kind = "bytes" | "lines" | "iteration" | "frames" | "idle" | "tls";
@@ -11,6 +11,7 @@ export type Kind = "bytes" | "lines" | "iteration" | "frames" | "idle" | "tls";
 /** A server that is compared. */
 export type Peer =
   | "ours"
+  | "ours, small young generation"
   | "ours over TLS"
   | "Deno.Conn"
   | "Deno.listenTls"
@@ -21,14 +22,17 @@ export type Peer =
   | "Go bufio";
 
 /** The command that starts a server, or `null` if what it needs is missing. */
-function command(peer: Peer, args: string[], tools: Tools): [program: string, ...string[]] | null {
-  const deno = (script: string, ...more: string[]): [string, ...string[]] => {
+function command(peer: Peer, args: string[], tools: Tools): Command | null {
+  const deno = (script: string, ...more: string[]): Command => {
     const flags = ["run", "--quiet", "--no-prompt", "--allow-net=127.0.0.1", ...more];
     return [Deno.execPath(), ...flags, path(`servers/${script}`), ...args];
   };
   switch (peer) {
     case "ours":
       return deno("ours.ts");
+    case "ours, small young generation":
+      // What a read gave out is freed sooner then, and its memory is used again while still in cache.
+      return deno("ours.ts", "--v8-flags=--max-semi-space-size=2");
     case "ours over TLS":
       return deno("tls_ours.ts", "--allow-read");
     case "Deno.listenTls":
@@ -63,7 +67,7 @@ export async function serve(
 ): Promise<Server | null> {
   const found = command(peer, [kind, ...args], tools);
   if (found === null) return null;
-  const [program, ...rest] = found;
+  const [program, ...rest] = onCores("server", found, tools);
   const child = new Deno.Command(program, {
     args: rest,
     stdin: "null",

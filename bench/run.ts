@@ -1,7 +1,7 @@
 /**
  * Measures the package and what a user could pick instead, on the same work in the same run.
  *
- * `deno task bench [--only=a,d] [--rounds=5] [--seconds=0.4]`
+ * `deno task bench [--only=a,d] [--rounds=5] [--seconds=1]`
  *
  * The peers that need more than Deno come on Debian with
  * `apt-get install python3 python3-uvloop golang-go`; those that are missing are skipped.
@@ -27,7 +27,7 @@ function readOptions(args: string[]): Options {
     options: {
       only: { type: "string" },
       rounds: { type: "string", default: "5" },
-      seconds: { type: "string", default: "0.4" },
+      seconds: { type: "string", default: "1" },
     },
   });
   const only = values.only?.split(",") ?? null;
@@ -44,8 +44,13 @@ function readOptions(args: string[]): Options {
 }
 
 /** Names what is missing, and how to install it. */
-function printMissing({ python, uvloop, go }: Tools): void {
-  const missing = { asyncio: python === null, uvloop: !uvloop, "Go bufio": go === null };
+function printMissing({ python, uvloop, go, taskset }: Tools): void {
+  const missing = {
+    asyncio: python === null,
+    uvloop: !uvloop,
+    "Go bufio": go === null,
+    taskset: !taskset,
+  };
   for (const [name, isMissing] of Object.entries(missing)) {
     if (isMissing) console.log(`SKIPPED  ${name}: not installed. On Debian: ${INSTALL[name]}`);
   }

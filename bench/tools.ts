@@ -6,6 +6,7 @@
 
 /** How to install what may be missing, on Debian. */
 export const INSTALL: Readonly<Record<string, string>> = {
+  taskset: "apt-get install util-linux",
   asyncio: "apt-get install python3",
   uvloop: "apt-get install python3-uvloop",
   "Go bufio": "apt-get install golang-go",
@@ -18,6 +19,21 @@ export interface Tools {
   uvloop: boolean;
   /** The compiled load and the compiled server. */
   go: { client: string; server: string } | null;
+  /** Whether processes can be kept on cores of their own: see {@linkcode onCores}. */
+  taskset: boolean;
+}
+
+/** A command: a program and its arguments. */
+export type Command = readonly [program: string, ...args: string[]];
+
+/**
+ * Keeps a command on its cores, where that can be had: servers on the first, the load on the others.
+ * Left to itself, the system moves both about, and the same server's rounds differ by a half.
+ */
+export function onCores(who: "server" | "load", command: Command, { taskset }: Tools): Command {
+  const cores = navigator.hardwareConcurrency;
+  if (!taskset || cores < 2) return command;
+  return ["taskset", "--cpu-list", who === "server" ? "0" : `1-${cores - 1}`, ...command];
 }
 
 /** The path of a file of the benchmark. */
@@ -45,15 +61,16 @@ export async function output(
 export async function findTools(built: string): Promise<Tools> {
   const candidates = ["python3", "/usr/bin/python3"];
   let python: string | null = null;
+  const taskset = await output("taskset", ["--version"]) !== null;
   for (const candidate of candidates) {
     if (await output(candidate, ["-c", "import uvloop"]) !== null) {
-      return { python: candidate, uvloop: true, go: await buildGo(built) };
+      return { python: candidate, uvloop: true, go: await buildGo(built), taskset };
     }
     if (python === null && await output(candidate, ["-c", "import asyncio"]) !== null) {
       python = candidate;
     }
   }
-  return { python, uvloop: false, go: await buildGo(built) };
+  return { python, uvloop: false, go: await buildGo(built), taskset };
 }
 
 async function buildGo(built: string): Promise<Tools["go"]> {
