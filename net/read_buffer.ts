@@ -4,6 +4,7 @@
  * @module
  */
 import { findByte } from "./find_byte.ts";
+import { NewlineIndex } from "./newline_index.ts";
 
 /** The size of a connection's first chunk, in bytes: an idle connection costs little. */
 const FIRST = 256;
@@ -15,6 +16,10 @@ const BULK = 262_144;
 const SMALL = 4_096;
 /** Fewer bytes than this are cheaper to copy than to keep in memory of their own. */
 const ADOPTED = 4_096;
+
+const NEWLINE = 10;
+/** With so many bytes to search, an index of the newlines is worth making. */
+const MANY = 1_024;
 
 const NONE = new Uint8Array(0);
 
@@ -44,6 +49,8 @@ export class ReadBuffer {
   #end = 0;
   /** The size to make the next chunk, in bytes. */
   #size = FIRST;
+  /** Where the next lines end, once many have come at a time. */
+  #newlines: NewlineIndex | null = null;
   /** How many bytes came last. */
   #last = 0;
   /** What {@linkcode space} gave out and {@linkcode filled} has not taken back. */
@@ -143,8 +150,12 @@ export class ReadBuffer {
     const n = Math.min(this.length, target.length);
     target.set(this.#chunk.subarray(this.#start, this.#start + n));
     // Nobody has seen these bytes of the chunk: they may be written again.
-    if (n === this.length && this.#lent === null) this.#end = this.#start;
-    else this.#start += n;
+    if (n === this.length && this.#lent === null) {
+      this.#end = this.#start;
+      this.#newlines?.reset();
+    } else {
+      this.#start += n;
+    }
     return n;
   }
 
@@ -153,13 +164,25 @@ export class ReadBuffer {
     this.#start += n;
   }
 
-  /** Finds the first `byte` at or behind index `from`: an index, or -1. */
-  indexOfByte(byte: number, from: number): number {
-    const start = this.#start;
-    if (start === this.#end) return -1;
-    const words = this.#words ??= new Int32Array(this.#memory);
-    const at = findByte(this.#chunk, words, byte, start + from, this.#end);
-    return at === -1 ? -1 : at - start;
+  /**
+   * Finds the first newline at or behind index `from`: an index, or -1. Before `from` there is none.
+   */
+  indexOfNewline(from: number): number {
+    const end = this.#end;
+    let start = this.#start + from;
+    if (start === end) return -1;
+    const newlines = this.#newlines;
+    let at = -1;
+    if (newlines !== null) {
+      at = newlines.next(start);
+      start = Math.max(start, newlines.until);
+    }
+    if (at === -1 && start < end) {
+      at = end - start < MANY
+        ? findByte(this.#chunk, this.#words ??= new Int32Array(this.#memory), NEWLINE, start, end)
+        : (this.#newlines ??= new NewlineIndex()).search(this.#chunk, start, end);
+    }
+    return at === -1 ? -1 : at - this.#start;
   }
 
   /**
@@ -219,6 +242,7 @@ export class ReadBuffer {
     this.#chunk = chunk;
     this.#memory = chunk.buffer;
     this.#words = null;
+    this.#newlines?.reset();
     this.#start = this.#end = 0;
   }
 }

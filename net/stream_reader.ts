@@ -15,7 +15,6 @@ import type { WaitOptions } from "./wait_options.ts";
 /** How many bytes a line may have by default. */
 export const DEFAULT_LIMIT = 65_536;
 
-const NEWLINE = 10;
 const EMPTY = new Uint8Array(0);
 const NOTHING = Promise.resolve(EMPTY);
 
@@ -417,7 +416,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   /** A whole line that can be had at once, or `null`. */
   #bufferedLine(): Uint8Array<ArrayBuffer> | null {
     if (!this.#free) return null;
-    const at = this.#intake.buffer.indexOfByte(NEWLINE, 0);
+    const at = this.#intake.buffer.indexOfNewline(0);
     return at === -1 || at > this.#limit ? null : this.#take(at + 1);
   }
 
@@ -432,7 +431,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
 
   #line(read: Read): Uint8Array<ArrayBuffer> | null {
     const { buffer, eof } = this.#intake;
-    const at = buffer.indexOfByte(NEWLINE, read.searched);
+    const at = buffer.indexOfNewline(read.searched);
     if (at !== -1 && at <= this.#limit) return this.#take(at + 1);
     const { length } = buffer;
     if (at !== -1 || length > this.#limit) {

@@ -4,6 +4,8 @@ import fc from "fast-check";
 import { ReadBuffer } from "../../net/read_buffer.ts";
 import { bytes, pattern, text } from "../support.ts";
 
+const NEWLINE = 10;
+
 /** What a read buffer is: a list of bytes. Each step is done to both. */
 class Model {
   content = new Uint8Array(0);
@@ -102,6 +104,7 @@ Deno.test("ReadBuffer is a queue of bytes, and never changes what it gave out", 
       for (const one of list) {
         step(buffer, model, one);
         assertEquals(buffer.length, model.content.length);
+        assertEquals(buffer.indexOfNewline(0), model.content.indexOf(NEWLINE));
       }
       assert(equals(buffer.take(buffer.length), model.content));
       // At the very end: later reads have had every chance to overwrite them.
@@ -140,11 +143,48 @@ Deno.test("ReadBuffer.find() agrees with a search at every place", () => {
         const start = Math.min(from, data.length);
         const found = buffer.find(separators.map(bytes), start);
         assertEquals(found, naiveFind(data, separators, start));
-        const at = data.indexOf("a", start);
-        assertEquals(buffer.indexOfByte(97, start), at);
       },
     ),
     { numRuns: 3_000 },
+  );
+});
+
+/** Lines of these lengths, `bytes` in all, of anything else than newlines. */
+function lines(lengths: readonly number[], bytes: number): Uint8Array<ArrayBuffer> {
+  const data = new Uint8Array(bytes).fill(11);
+  for (let at = -1, i = 0; (at += lengths[i % lengths.length]!) < bytes; i++) data[at] = NEWLINE;
+  return data;
+}
+
+Deno.test("ReadBuffer.indexOfNewline() finds each line of any length, however it comes", () => {
+  const length = fc.oneof(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 20_000 }));
+  const piece = fc.integer({ min: 1, max: 30_000 });
+  fc.assert(
+    fc.property(
+      fc.array(length, { minLength: 1, maxLength: 5 }),
+      fc.array(piece, { minLength: 1, maxLength: 5 }),
+      fc.nat(40),
+      (lengths, pieces, skipped) => {
+        const buffer = new ReadBuffer();
+        buffer.append(new Uint8Array(skipped));
+        buffer.skip(skipped); // So that lines begin at every alignment.
+        const data = lines(lengths, 60_000);
+        let [came, read] = [0, 0];
+        for (let i = 0; came < data.length; i++) {
+          const more = data.subarray(came, came + pieces[i % pieces.length]!);
+          buffer.append(more);
+          const searched = came - read;
+          came += more.length;
+          for (let from = searched, at; (at = buffer.indexOfNewline(from)) !== -1; from = 0) {
+            assertEquals(read + at, data.indexOf(NEWLINE, read));
+            buffer.skip(at + 1);
+            read += at + 1;
+          }
+          assertEquals(data.subarray(read, came).indexOf(NEWLINE), -1);
+        }
+      },
+    ),
+    { numRuns: 200 },
   );
 });
 
