@@ -14,6 +14,9 @@ const LARGEST = 65_792;
 /** After this many small pieces in a row, the buffer becomes small again. */
 const CALM = 4;
 
+/** What Deno's TLS engine writes: memory that is not shared. */
+type Piece = Uint8Array<ArrayBuffer>;
+
 /**
  * A Node stream that receives only when {@linkcode CarrierDuplex.pull} says so.
  *
@@ -49,9 +52,12 @@ export class CarrierDuplex extends Duplex {
   /** Nothing: {@linkcode pull} reads. */
   override _read(): void {}
 
-  /** Sends a piece. */
-  override _write(chunk: Uint8Array, _encoding: string, done: () => void): void {
-    this.#written = sendAll(this.#carrier, chunk).then(done, this.#failed);
+  /** Sends a piece, and gives its memory back. */
+  override _write(chunk: Piece, _encoding: string, done: () => void): void {
+    this.#written = sendAll(this.#carrier, chunk).then(() => {
+      giveBack(chunk);
+      done();
+    }, this.#failed);
   }
 
   /** Nothing: the carrier stays open. */
@@ -82,6 +88,15 @@ export class CarrierDuplex extends Duplex {
     if (this.#calm >= CALM) return SMALLEST;
     return n === length ? Math.min(length * 8, LARGEST) : length;
   }
+}
+
+/**
+ * Frees the memory of a piece that has all of its buffer to itself: Deno's TLS engine makes a copy
+ * for each write and keeps none. Left to the garbage collector, an echo of 64 KiB messages over TLS
+ * takes 9 % more of the processor.
+ */
+function giveBack({ buffer, byteLength }: Piece): void {
+  if (byteLength === buffer.byteLength) buffer.transfer(0);
 }
 
 /** Writes all of `data`. */
