@@ -83,6 +83,20 @@ test("a server of an authority that caCerts doesn't name is refused", async () =
   await assertSslError(connect(peer.port, { ssl }), "UNKNOWN_AUTHORITY");
 });
 
+for (const version of ["-tls1_2", "-tls1_3"]) {
+  test(`a session that nobody verified vouches for no later one (${version})`, async () => {
+    await using peer = await startServerPeer(good, version);
+    for (let i = 0; i < 2; i++) {
+      const [reader, writer] = await connect(peer.port, { ssl: { rejectUnauthorized: false } });
+      writer.write("hello\n");
+      await reader.readLine(); // Tickets of TLS 1.3 have come by then.
+      writer.close();
+      await writer.waitClosed();
+      await assertSslError(connect(peer.port, { ssl: true }), "UNKNOWN_AUTHORITY");
+    }
+  });
+}
+
 test("a server for another host is refused, unless serverHostname or the context allow it", async () => {
   await using peer = await startServerPeer(other);
   const ssl = trusting;

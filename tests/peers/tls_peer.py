@@ -1,17 +1,19 @@
-"""CPython's asyncio as the other end of TLS tests: python3 tls_peer.py MODE FOLDER [PORT]
+"""CPython as the other end of TLS tests: python3 tls_peer.py MODE FOLDER [ARGUMENT…]
 
-FOLDER holds the certificates. A server prints its port; everybody prints "ok" in the end.
+FOLDER holds the certificates. A server prints its port, a client is given one; everybody prints
+"ok" in the end.
 """
 
 import asyncio
 import hashlib
+import socket
 import ssl
 import sys
 
 SIZE = 16 * 1024 * 1024
 PIECE = 60_000
 
-mode, folder = sys.argv[1:3]
+mode, folder, *arguments = sys.argv[1:]
 
 
 def server_context():
@@ -93,9 +95,41 @@ async def serve(handler, context):
 async def connect(handler, context):
     hostname = "localhost" if context else None
     reader, writer = await asyncio.open_connection(
-        "127.0.0.1", int(sys.argv[3]), ssl=context, server_hostname=hostname
+        "127.0.0.1", int(arguments[0]), ssl=context, server_hostname=hostname
     )
     await handler(reader, writer)
+
+
+def limit(context, version):
+    context.maximum_version = ssl.TLSVersion[version.replace(".", "_")]
+
+
+def refused(connection, context, **options):
+    """Talks until it is refused, and prints how."""
+    try:
+        with context.wrap_socket(connection, **options) as secured:
+            print(f"let in, heard {secured.recv(1)}", flush=True)
+    except ssl.SSLError as error:
+        print(error, flush=True)
+
+
+def refused_server(version, cert, key):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    limit(context, version)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        print(listener.getsockname()[1], flush=True)
+        refused(listener.accept()[0], context, server_side=True)
+
+
+def refused_client(version, port, *cert_and_key):
+    context = client_context()
+    limit(context, version)
+    if cert_and_key:
+        context.load_cert_chain(*cert_and_key)
+    refused(
+        socket.create_connection(("127.0.0.1", int(port))), context, server_hostname="localhost"
+    )
 
 
 MODES = {
@@ -104,5 +138,9 @@ MODES = {
     "upgrading-server": lambda: serve(offer_tls, None),
     "upgrading-client": lambda: connect(ask_for_tls, None),
 }
-asyncio.run(asyncio.wait_for(MODES[mode](), 60))
+BLOCKING_MODES = {"refused-server": refused_server, "refused-client": refused_client}
+if mode in BLOCKING_MODES:
+    BLOCKING_MODES[mode](*arguments)
+else:
+    asyncio.run(asyncio.wait_for(MODES[mode](), 60))
 print("ok")
