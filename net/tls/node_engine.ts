@@ -11,7 +11,7 @@ import tls, { type PeerCertificate, type SecureContextOptions, type TLSSocket } 
 import { formatAddr } from "../addresses.ts";
 import type { Carrier } from "../carrier.ts";
 import { CarrierDuplex } from "../carrier_duplex.ts";
-import { discardUnread } from "../linger.ts";
+import { leave } from "../linger.ts";
 import { explain } from "../os_error.ts";
 import { nextTurn } from "../turn.ts";
 import type { CertChain, SSLContext } from "./context.ts";
@@ -299,7 +299,7 @@ class Handshake {
     await nextTurn(); // The engine hands its own over a moment after its error.
     await this.#duplex.written;
     // With a read under way nothing unread is at hand, for which closing would reset the connection.
-    if (!this.#pulling) await discardUnread(this.#inner, this.#inner.canCloseWrite !== false);
+    if (!this.#pulling) await leave(this.#inner);
   }
 
   /** Chooses the certificate for the host name that a client asks for. */

@@ -5,6 +5,7 @@ FOLDER holds the certificates. A server prints its port, a client is given one; 
 """
 
 import asyncio
+import contextlib
 import hashlib
 import socket
 import ssl
@@ -24,6 +25,11 @@ def server_context():
 
 def client_context():
     return ssl.create_default_context(cafile=f"{folder}/authority.pem")
+
+
+def limit(context, version):
+    context.maximum_version = ssl.TLSVersion[version.replace(".", "_")]
+    return context
 
 
 def pieces():
@@ -58,6 +64,22 @@ async def echo(reader, writer):
         await writer.drain()
     writer.close()
     await writer.wait_closed()
+
+
+async def flood(reader, writer):
+    """Sends without end while it takes SIZE bytes in, and prints their checksum."""
+
+    async def send():
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            while not writer.is_closing():
+                writer.write(bytes(PIECE))
+                await writer.drain()
+
+    sending = asyncio.create_task(send())
+    data = await reader.read(-1)
+    print(len(data), hashlib.sha256(data).hexdigest(), flush=True)
+    writer.close()
+    await sending
 
 
 async def offer_tls(reader, writer):
@@ -100,10 +122,6 @@ async def connect(handler, context):
     await handler(reader, writer)
 
 
-def limit(context, version):
-    context.maximum_version = ssl.TLSVersion[version.replace(".", "_")]
-
-
 def refused(connection, context, **options):
     """Talks until it is refused, and prints how."""
     try:
@@ -114,17 +132,15 @@ def refused(connection, context, **options):
 
 
 def refused_server(version, cert, key):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = limit(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), version)
     context.load_cert_chain(cert, key)
-    limit(context, version)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         print(listener.getsockname()[1], flush=True)
         refused(listener.accept()[0], context, server_side=True)
 
 
 def refused_client(version, port, *cert_and_key):
-    context = client_context()
-    limit(context, version)
+    context = limit(client_context(), version)
     if cert_and_key:
         context.load_cert_chain(*cert_and_key)
     refused(
@@ -134,13 +150,15 @@ def refused_client(version, port, *cert_and_key):
 
 MODES = {
     "server": lambda: serve(echo, server_context()),
-    "client": lambda: connect(send_and_check, client_context()),
+    "client": lambda port: connect(send_and_check, client_context()),
+    "flooding-server": lambda version: serve(flood, limit(server_context(), version)),
+    "flooding-client": lambda port, version: connect(flood, limit(client_context(), version)),
     "upgrading-server": lambda: serve(offer_tls, None),
-    "upgrading-client": lambda: connect(ask_for_tls, None),
+    "upgrading-client": lambda port: connect(ask_for_tls, None),
 }
 BLOCKING_MODES = {"refused-server": refused_server, "refused-client": refused_client}
 if mode in BLOCKING_MODES:
     BLOCKING_MODES[mode](*arguments)
 else:
-    asyncio.run(asyncio.wait_for(MODES[mode](), 60))
+    asyncio.run(asyncio.wait_for(MODES[mode](*arguments), 60))
 print("ok")
