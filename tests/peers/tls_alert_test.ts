@@ -7,7 +7,7 @@ import { startClientPeer, startServerPeer } from "./openssl.ts";
 import { PythonPeer } from "./python_peer.ts";
 
 const certs = await certificates();
-const { authority, good, other, expired, foreign, foreignClient } = certs;
+const { authority, good, other, expired, future, foreign, foreignClient } = certs;
 const trusting = { caCerts: [authority.cert] };
 const demanding = { cert: good.cert, key: good.key, ...trusting, requestCert: true };
 
@@ -24,6 +24,7 @@ async function assertRefused(port: number, reason: string): Promise<void> {
 const servers: [what: string, cert: Certificate, reason: string, alert: RegExp][] = [
   ["of an unknown authority", foreign, "UNKNOWN_AUTHORITY", /alert unknown ca/],
   ["that has expired", expired, "EXPIRED", /alert certificate expired/],
+  ["that is not valid yet", future, "NOT_YET_VALID", /alert bad certificate/],
   ["for another host", other, "WRONG_HOST", /alert bad certificate/],
 ];
 

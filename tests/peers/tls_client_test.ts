@@ -17,7 +17,7 @@ import { test } from "./open_sockets.ts";
 import { startServerPeer } from "./openssl.ts";
 
 const certs = await certificates();
-const { authority, foreignAuthority, good, other, expired, client, foreignClient } = certs;
+const { authority, foreignAuthority, good, other, expired, future, client, foreignClient } = certs;
 const trusting = createDefaultContext({ caFile: authority.certFile });
 const decoder = new TextDecoder();
 
@@ -130,6 +130,12 @@ test("a server whose certificate has expired is refused", async () => {
   assertInstanceOf(error, SSLCertVerificationError);
 });
 
+test("a server whose certificate is not valid yet is refused", async () => {
+  await using peer = await startServerPeer(future);
+  const error = await assertSslError(connect(peer.port, { ssl: trusting }), "NOT_YET_VALID");
+  assertInstanceOf(error, SSLCertVerificationError);
+});
+
 test("ALPN without a common protocol is refused", async () => {
   await using peer = await startServerPeer(good, "-alpn", "h2");
   const ssl = { ...trusting, alpnProtocols: ["http/1.1"] };
@@ -223,6 +229,17 @@ test("garbage in place of TLS ends in an error and a closed socket", async () =>
     await conn.write(new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n\r\n"));
     await readToEnd(conn);
   }, async (port) => void await assertSslError(connect(port, { ssl: trusting }), "NOT_TLS"));
+});
+
+test("a server that breaks off with an alert is an error, and a closed socket", async () => {
+  await withServer(async (conn) => {
+    await conn.read(new Uint8Array(4096));
+    await conn.write(Uint8Array.of(21, 3, 3, 0, 2, 2, 80)); // "internal error"
+    await readToEnd(conn);
+  }, async (port) => {
+    const error = await assertSslError(connect(port, { ssl: trusting }), "PROTOCOL_ERROR");
+    assertStringIncludes(error.message, "InternalError");
+  });
 });
 
 test("a silent server ends in an error after sslHandshakeTimeout, and a closed socket", async () => {
