@@ -13,6 +13,9 @@ const LIMIT = 2_000;
  */
 const LOOK = 1;
 
+/** Instead of what came too late. */
+const LATE = Symbol("late");
+
 /** Where unread bytes go; several connections may use it at once. */
 let bin: Uint8Array<ArrayBuffer> | undefined;
 
@@ -42,13 +45,23 @@ async function discardUnread(carrier: Carrier, leaving: Leaving): Promise<void> 
   const { pending, halfClose = carrier.canCloseWrite !== false } = leaving;
   if (halfClose) await carrier.closeWrite();
   bin ??= new Uint8Array(65_536);
-  const { promise: late, resolve } = Promise.withResolvers<null>();
-  let timer = setTimeout(resolve, LOOK, null);
+  const first = pending ?? carrier.read(bin);
+  let seen = await within(LOOK, first);
+  // On a busy machine a timer may be over before Deno has asked.
+  if (seen === LATE) seen = await within(LOOK, first);
+  if (seen !== LATE && seen !== null) await within(LIMIT, readToEnd(carrier, bin));
+}
+
+async function readToEnd(carrier: Carrier, buffer: Uint8Array): Promise<void> {
+  while (await carrier.read(buffer) !== null);
+}
+
+/** What a promise comes to, or {@linkcode LATE}. */
+async function within(ms: number, promise: Promise<unknown>): Promise<unknown> {
+  const { promise: late, resolve } = Promise.withResolvers<unknown>();
+  const timer = setTimeout(resolve, ms, LATE);
   try {
-    if (await Promise.race([pending ?? carrier.read(bin), late]) === null) return;
-    clearTimeout(timer);
-    timer = setTimeout(resolve, LIMIT, null);
-    while (await Promise.race([carrier.read(bin), late]) !== null);
+    return await Promise.race([promise, late]);
   } finally {
     clearTimeout(timer);
   }
