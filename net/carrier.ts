@@ -43,7 +43,8 @@ export interface Carrier {
   close(): void;
   /**
    * Says goodbye before {@linkcode close} (the `close_notify` of TLS), after the
-   * last write. It always ends: what it waits for has a time limit of its own.
+   * last write, and sees to it that closing takes back nothing of what was sent. It always ends:
+   * what it waits for has a time limit of its own.
    */
   goodbye?(): Promise<void>;
   /** `false` where {@linkcode closeWrite} can't be had, as over TLS; absent means `true`. */

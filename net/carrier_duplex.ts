@@ -31,6 +31,8 @@ export class CarrierDuplex extends Duplex {
   #calm = 0;
   /** All writes so far. */
   #written: Promise<void> = Promise.resolve();
+  /** {@linkcode endWith} was called. */
+  #ended = false;
 
   /**
    * Makes a stream.
@@ -54,15 +56,27 @@ export class CarrierDuplex extends Duplex {
 
   /** Sends a piece, and gives its memory back. */
   override _write(chunk: Piece, _encoding: string, done: () => void): void {
+    if (this.#ended) return done();
     this.#written = sendAll(this.#carrier, chunk).then(() => {
       giveBack(chunk);
       done();
     }, this.#failed);
   }
 
-  /** Nothing: the carrier stays open. */
-  override _destroy(_error: Error | null, done: (error: Error | null) => void): void {
-    done(null);
+  /** Sends `bytes` behind what is on its way, and drops what is written from now on. */
+  endWith(bytes: Uint8Array): void {
+    this.#ended = true;
+    this.#written = this.#written.then(() => sendAll(this.#carrier, bytes)).catch(this.#failed);
+  }
+
+  /** Nothing: an engine that fails ends its stream before it hands over the alert that says why. */
+  override destroy(): this {
+    return this;
+  }
+
+  /** Ends the stream; the carrier stays open. */
+  release(): void {
+    super.destroy();
   }
 
   /**
@@ -100,7 +114,7 @@ function giveBack({ buffer, byteLength }: Piece): void {
 }
 
 /** Writes all of `data`. */
-export async function sendAll(carrier: Carrier, data: Uint8Array): Promise<void> {
+async function sendAll(carrier: Carrier, data: Uint8Array): Promise<void> {
   for (let sent = 0; sent < data.length;) {
     sent += await carrier.write(sent === 0 ? data : data.subarray(sent));
   }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Carrier } from "./carrier.ts";
+import { leave } from "./linger.ts";
 
 /** What was read of a carrier before somebody else took it over. */
 export interface ReadAhead {
@@ -72,7 +73,7 @@ export class PrefixedCarrier implements Carrier {
     this.#inner.close();
   }
 
-  async goodbye(): Promise<void> {
-    await this.#inner.goodbye?.();
+  goodbye(): Promise<void> {
+    return leave(this.#inner);
   }
 }

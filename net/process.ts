@@ -126,6 +126,8 @@ export class Process implements AsyncDisposable {
   /** Reads the child's errors, if those are piped. */
   readonly stderr: StreamReader | null;
   readonly #transport: ChildTransport;
+  /** What an aborted {@linkcode communicate} has read to its end. */
+  #heard: { stdout?: Uint8Array | null; stderr?: Uint8Array | null } = {};
 
   /**
    * Joins a transport and its protocol.
@@ -167,7 +169,8 @@ export class Process implements AsyncDisposable {
    * A child that exits or closes its input before it has read everything is no error. What it
    * says is held in memory.
    *
-   * @param options The input, and a signal to end the wait; the child then goes on.
+   * @param options The input, and a signal to end the wait; the child then goes on, and what it
+   * says is there for the next call.
    * @returns The output and the errors; `null` for what is not piped.
    * @throws {TypeError} If there is input, and the child's is not piped.
    * @throws The signal's reason.
@@ -185,13 +188,19 @@ export class Process implements AsyncDisposable {
       throw new TypeError(`input is a Uint8Array or a string, not ${show(input)}`);
     }
     signal?.throwIfAborted();
-    const [, stdout, stderr] = await Promise.all([
+    await Promise.all([
       this.#feed(input, { signal }),
-      this.stdout?.read(-1, { signal }) ?? null,
-      this.stderr?.read(-1, { signal }) ?? null,
+      this.#hear("stdout", { signal }),
+      this.#hear("stderr", { signal }),
     ]);
     await this.wait({ signal });
+    const { stdout = null, stderr = null } = this.#heard;
+    this.#heard = {};
     return [stdout, stderr];
+  }
+
+  async #hear(name: "stdout" | "stderr", options: WaitOptions): Promise<void> {
+    this.#heard[name] ??= await this[name]?.read(-1, options) ?? null;
   }
 
   async #feed(input: Uint8Array | string | undefined, options: WaitOptions): Promise<void> {

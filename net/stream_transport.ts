@@ -8,7 +8,7 @@ import { formatAddr } from "./addresses.ts";
 import type { Carrier } from "./carrier.ts";
 import type { ConnectionOwner } from "./connection_owner.ts";
 import type { Intake, IntakeSource, PendingRead } from "./intake.ts";
-import { discardUnread } from "./linger.ts";
+import { leave } from "./linger.ts";
 import type { ReadAhead } from "./prefixed_carrier.ts";
 import type { BaseProtocol, Protocol } from "./protocols.ts";
 import { PushLoop } from "./push_loop.ts";
@@ -502,11 +502,9 @@ export class StreamTransport extends Transport implements IntakeSource {
   async #leave(): Promise<void> {
     this.#writing = true; // Nothing else may be under way on the carrier.
     try {
-      await this.carrier.goodbye?.();
-      // With a read under way nothing unread is at hand.
-      const reading = this.#intake?.reading === true || this.#push?.reading === true;
-      if (!reading && !this.#readEnded && !this.#lost) {
-        await discardUnread(this.carrier, this.canWriteEof() && !this.#eofSent);
+      if (!this.#readEnded || this.carrier.goodbye) {
+        const pending = this.#intake?.handOver() ?? this.#push?.handOver().pending;
+        await leave(this.carrier, { pending, halfClose: this.canWriteEof() && !this.#eofSent });
       }
     } catch {
       // All was sent, and the peer is gone already: to this side that is an end like any other.

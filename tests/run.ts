@@ -57,7 +57,10 @@ const suites: readonly Suite[] = [
   },
   {
     name: "tests/reliability/tls",
-    permissions: ["--allow-net=127.0.0.1", "--allow-read", "--allow-write", "--allow-run=openssl"],
+    permissions: [
+      ...["--allow-net=127.0.0.1", "--allow-read", "--allow-write"],
+      "--allow-run=openssl,ls",
+    ],
   },
   {
     name: "tests/project",

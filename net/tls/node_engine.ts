@@ -7,10 +7,11 @@
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
-import tls, { type SecureContextOptions, type TLSSocket } from "node:tls";
+import tls, { type PeerCertificate, type SecureContextOptions, type TLSSocket } from "node:tls";
 import { formatAddr } from "../addresses.ts";
 import type { Carrier } from "../carrier.ts";
-import { CarrierDuplex, sendAll } from "../carrier_duplex.ts";
+import { CarrierDuplex } from "../carrier_duplex.ts";
+import { leave } from "../linger.ts";
 import { explain } from "../os_error.ts";
 import { nextTurn } from "../turn.ts";
 import type { CertChain, SSLContext } from "./context.ts";
@@ -22,16 +23,19 @@ import { TlsCarrier } from "./tls_carrier.ts";
 
 /** How long telling the peer of a failure may take, in ms. */
 const ALERT_LIMIT = 1_000;
-/**
- * The alerts for what a server finds wrong with a client's first message. The engine would send
- * them, but Deno forgets to where the engine's stream isn't a socket. No key has been agreed on
- * by then, so they are as easily written here.
- */
+/** The alerts for what is refused here and not by the engine, which sends its own: OpenSSL's. */
 const ALERTS: Partial<Record<SSLErrorReason, number>> = {
-  UNSUPPORTED_PROTOCOL: 70,
+  NO_CERTIFICATE: 40,
+  WRONG_HOST: 42,
+  BAD_CERTIFICATE: 42,
+  NOT_YET_VALID: 42,
+  EXPIRED: 45,
+  UNKNOWN_AUTHORITY: 48,
   UNRECOGNIZED_NAME: 112,
-  NO_APPLICATION_PROTOCOL: 120,
 };
+
+/** A record that nobody sends after the handshake: ChangeCipherSpec. */
+const OUT_OF_PLACE = Uint8Array.of(20, 3, 3, 0, 1, 1);
 
 /** Checks that certificates can be read and that keys belong to them. */
 export function checkCertificates(context: SSLContext): void {
@@ -76,7 +80,11 @@ class Handshake {
   readonly #plan: TlsPlan;
   readonly #duplex: CarrierDuplex;
   readonly #outcome = Promise.withResolvers<TlsCarrier>();
+  /** The peer need not be told any more. */
+  readonly #late = Promise.withResolvers<void>();
   #settled = false;
+  /** A read of the inner carrier is under way. */
+  #pulling = false;
   #socket: TLSSocket | null = null;
   #carrier: TlsCarrier | null = null;
 
@@ -91,7 +99,10 @@ class Handshake {
 
   async run(signal: AbortSignal | undefined): Promise<TlsCarrier> {
     const peer = this.#inner.remoteAddr;
-    const abort = () => this.#end(signal!.reason);
+    const abort = () => {
+      this.#end(signal!.reason);
+      this.#late.resolve();
+    };
     const late = () => this.#fail(sslError("HANDSHAKE_TIMEOUT", peer));
     const timer = setTimeout(late, this.#plan.handshakeTimeout);
     signal?.addEventListener("abort", abort);
@@ -122,7 +133,10 @@ class Handshake {
   async #pull(): Promise<void> {
     try {
       while (!this.#settled) {
-        if (await this.#duplex.pull()) continue;
+        this.#pulling = true;
+        const more = await this.#duplex.pull();
+        this.#pulling = false;
+        if (more) continue;
         // An alert that came before the end is told in this turn.
         await nextTurn();
         this.#fail(sslError("UNEXPECTED_EOF", this.#inner.remoteAddr));
@@ -146,6 +160,8 @@ class Handshake {
     });
     socket.on("error", (error) => this.#fail(error));
     socket.once("secureConnect", () => this.#secured(socket));
+    const look = () => this.#settled ? this.#duplex.off("data", look) : this.#lookEarly(socket);
+    this.#duplex.on("data", look);
   }
 
   #serve(): void {
@@ -168,8 +184,14 @@ class Handshake {
   #secured(socket: TLSSocket): void {
     if (this.#settled) return;
     this.#socket = socket;
-    const refusal = this.#refusal(socket);
-    if (refusal !== null) return this.#fail(refusal);
+    const verdict = socket.authorized ? null : String(socket.authorizationError);
+    const refusal = this.#refusal(socket.getPeerCertificate(true), verdict);
+    if (refusal !== null) {
+      socket.on("error", (error) => this.#fail(error)); // Which is over: what it says is no news.
+      // The one who sends its `Finished` second still holds it.
+      const last = this.#plan.serverSide ? "TLSv1.2" : "TLSv1.3";
+      return this.#refuse(refusal, socket.getProtocol() === last);
+    }
     this.#settled = true;
     this.#carrier = new TlsCarrier({
       socket,
@@ -181,18 +203,28 @@ class Handshake {
     this.#outcome.resolve(this.#carrier);
   }
 
-  /** What is wrong with the peer's certificate, if anything is. */
-  #refusal(socket: TLSSocket): SSLError | null {
+  /**
+   * Refuses a server of TLS 1.2 while it still takes an alert in the clear. Whether it is refused
+   * does not depend on it: what Deno doesn't say here, it says after the handshake.
+   */
+  #lookEarly(socket: TLSSocket): void {
+    const cert = socket.getPeerCertificate(true);
+    const { ssl } = socket as unknown as { ssl?: { verifyError?(): unknown } | null };
+    const verdict = ssl?.verifyError?.();
+    const refusal = isCertificate(cert)
+      ? this.#refusal(cert, verdict ? String(verdict) : null)
+      : null;
+    if (refusal !== null) this.#refuse(refusal, true);
+  }
+
+  /** What is wrong with the peer's certificate, if anything is; `verdict` is the engine's. */
+  #refusal(cert: PeerCertificate, verdict: string | null): SSLError | null {
     const { context, serverSide, serverHostname } = this.#plan;
     if (context.rejectUnauthorized === false) return null;
     if (serverSide && context.requestCert !== true) return null;
     const peer = this.#inner.remoteAddr;
-    const cert = socket.getPeerCertificate(true);
     if (!isCertificate(cert)) return sslError("NO_CERTIFICATE", peer);
-    if (!socket.authorized) {
-      const code = String(socket.authorizationError);
-      return sslError(verdictOf(code, cert), peer, code);
-    }
+    if (verdict !== null) return sslError(verdictOf(verdict, cert), peer, verdict);
     if (serverSide || context.checkHostname === false) return null;
     if (!cert.subjectaltname) {
       return sslError(
@@ -203,6 +235,19 @@ class Handshake {
     }
     const mismatch = tls.checkServerIdentity(serverHostname!, cert);
     return mismatch === undefined ? null : sslError("WRONG_HOST", peer, mismatch.message, mismatch);
+  }
+
+  /**
+   * Refuses the peer in place of the engine, which knows no way to send a certain alert. The peer
+   * takes one in the clear as long as nothing has come to it that was encrypted for good: the
+   * engine's answer, which is still held back, would be the first. Later the engine has to be made
+   * to send an alert of its own, by a record that is out of place: "unexpected message".
+   */
+  #refuse(error: SSLError, inClear: boolean): void {
+    const alert = Uint8Array.of(21, 3, 3, 0, 2, 2, ALERTS[error.reason]!);
+    if (inClear) this.#duplex.endWith(alert);
+    else queueMicrotask(() => this.#duplex.push(OUT_OF_PLACE));
+    this.#fail(error);
   }
 
   #extraInfo(socket: TLSSocket): Readonly<Record<string, unknown>> {
@@ -235,21 +280,26 @@ class Handshake {
 
   /** Tells the peer why, where that can be, and closes. */
   async #leave(error: unknown): Promise<void> {
-    this.#socket?.destroy();
-    this.#duplex.destroy();
-    const code = this.#plan.serverSide && error instanceof SSLError && ALERTS[error.reason];
-    if (code) {
-      const { promise: late, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, ALERT_LIMIT);
-      const alert = Uint8Array.of(21, 3, 3, 0, 2, 2, code); // A record with a fatal alert in it.
-      await Promise.race([sendAll(this.#inner, alert).catch(() => {}), late]);
+    if (error instanceof SSLError && error.reason !== "HANDSHAKE_TIMEOUT") {
+      const timer = setTimeout(this.#late.resolve, ALERT_LIMIT);
+      await Promise.race([this.#lastWords(), this.#late.promise]);
       clearTimeout(timer);
     }
+    this.#socket?.destroy();
+    this.#duplex.release();
     try {
       this.#inner.close();
     } catch {
       // Whoever ended the handshake has closed it.
     }
+  }
+
+  /** Sees to it that the peer gets the alert. */
+  async #lastWords(): Promise<void> {
+    await nextTurn(); // The engine hands its own over a moment after its error.
+    await this.#duplex.written;
+    // With a read under way nothing unread is at hand, for which closing would reset the connection.
+    if (!this.#pulling) await leave(this.#inner);
   }
 
   /** Chooses the certificate for the host name that a client asks for. */
@@ -258,7 +308,7 @@ class Handshake {
       const chain = chainFor(name.toLowerCase(), context.sni!);
       if (chain === undefined && context.cert === undefined) {
         const peer = this.#inner.remoteAddr;
-        return this.#fail(sslError("UNRECOGNIZED_NAME", peer, JSON.stringify(name)));
+        return this.#refuse(sslError("UNRECOGNIZED_NAME", peer, JSON.stringify(name)), true);
       }
       done(null, tls.createSecureContext(credentials({ ...context, ...chain })));
     };

@@ -15,7 +15,7 @@ export interface SSLTimeoutOptions {
    */
   sslHandshakeTimeout?: number | undefined;
   /**
-   * How long closing waits for the peer's TLS goodbye, in ms.
+   * How long sending the TLS goodbye may take when the connection is closed, in ms.
    *
    * @default {30000}
    */

@@ -7,6 +7,7 @@ import type { TLSSocket } from "node:tls";
 import type { Carrier } from "../carrier.ts";
 import type { CarrierDuplex } from "../carrier_duplex.ts";
 import { DuplexCarrier } from "../duplex_carrier.ts";
+import { leave } from "../linger.ts";
 import { nextTurn } from "../turn.ts";
 import { failureOf } from "./failures.ts";
 
@@ -36,7 +37,10 @@ export class TlsCarrier extends DuplexCarrier {
   readonly #inner: Carrier;
   readonly #duplex: CarrierDuplex;
   readonly #shutdownTimeout: number;
-  #pulling = false;
+  /** A read of the inner carrier that is under way. */
+  #pulling: Promise<boolean> | null = null;
+  /** {@linkcode TlsCarrier.goodbye} was called. */
+  #leaving = false;
 
   /** Makes a carrier. */
   constructor(init: TlsCarrierInit) {
@@ -61,19 +65,19 @@ export class TlsCarrier extends DuplexCarrier {
   }
 
   protected override ask(): void {
-    if (this.#pulling) return;
-    this.#pulling = true;
-    this.#duplex.pull().then(this.#onPulled, this.#onPullFailed);
+    if (this.#pulling !== null || this.#leaving) return;
+    this.#pulling = this.#duplex.pull();
+    this.#pulling.then(this.#onPulled, this.#onPullFailed);
   }
 
   readonly #onPulled = (more: boolean): void => {
-    this.#pulling = false;
+    this.#pulling = null;
     if (!more) this.#innerEnded();
     else if (this.waiting) this.ask();
   };
 
   readonly #onPullFailed = (error: unknown): void => {
-    this.#pulling = false;
+    this.#pulling = null;
     this.fail(error);
   };
 
@@ -95,13 +99,17 @@ export class TlsCarrier extends DuplexCarrier {
   /**
    * Sends the TLS goodbye, for the shutdown timeout at most: a peer that does not read can hold it
    * up. The peer's own goodbye is not waited for: a peer that is busy elsewhere may never send it.
+   * Ciphertext that nobody read is taken in as it is: see {@linkcode leave}.
    */
   async goodbye(): Promise<void> {
     if (this.failed) return;
+    this.#leaving = true;
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, this.#shutdownTimeout);
     await Promise.race([this.#sayGoodbye(), late]);
     clearTimeout(timer);
+    if (this.ended) return;
+    await leave(this.#inner, { pending: this.#pulling?.then((more) => more || null) });
   }
 
   async #sayGoodbye(): Promise<void> {

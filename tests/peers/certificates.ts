@@ -24,6 +24,8 @@ export interface Certificates {
   readonly other: Certificate;
   /** For `localhost`, until 2021. */
   readonly expired: Certificate;
+  /** For `localhost`, from 2048 on. */
+  readonly future: Certificate;
   /** For `localhost`, by the foreign authority. */
   readonly foreign: Certificate;
   /** For a client called Alice. */
@@ -136,6 +138,7 @@ async function make(): Promise<Certificates> {
       "DNS:other.example,DNS:*.wild.example",
     ),
     expired: await issue(folder, "authority", "expired", "localhost", local, [2020, 2021]),
+    future: await issue(folder, "authority", "future", "localhost", local, [2048, 2049]),
     foreign: await issue(folder, "foreign", "mallory", "localhost", local),
     client: await issue(folder, "authority", "alice", "Alice", "DNS:alice"),
     foreignClient: await issue(folder, "foreign", "eve", "Mallory", "DNS:mallory"),

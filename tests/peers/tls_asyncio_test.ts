@@ -5,48 +5,15 @@ import {
   type StreamReader,
   type StreamWriter,
 } from "@asyncio/streams";
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { certificates } from "./certificates.ts";
+import { test } from "./open_sockets.ts";
+import { PythonPeer } from "./python_peer.ts";
 
-const { folder, authority, good } = await certificates();
+const { authority, good } = await certificates();
 const clientContext = createDefaultContext({ caFile: authority.certFile });
 const serverContext = createDefaultContext({ certFile: good.certFile, keyFile: good.keyFile });
 const size = 16 * 1024 * 1024;
-
-/** CPython's end; it has to end well. */
-class Python {
-  readonly #child: Deno.ChildProcess;
-  readonly #output: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
-
-  constructor(...args: string[]) {
-    this.#child = new Deno.Command("python3", {
-      args: [`${import.meta.dirname}/tls_peer.py`, args[0]!, folder, ...args.slice(1)],
-      stdin: "null",
-      stdout: "piped",
-    }).spawn();
-    this.#output = this.#child.stdout.getReader();
-  }
-
-  async #line(): Promise<string> {
-    let line = "";
-    while (!line.endsWith("\n")) {
-      const { value } = await this.#output.read();
-      if (value === undefined) break;
-      line += new TextDecoder().decode(value);
-    }
-    return line.trim();
-  }
-
-  async port(): Promise<number> {
-    return Number(await this.#line());
-  }
-
-  async endsWell(): Promise<void> {
-    assertEquals(await this.#line(), "ok");
-    assertEquals(await this.#line(), "");
-    assert((await this.#child.status).success);
-  }
-}
 
 async function echo(reader: StreamReader, writer: StreamWriter): Promise<void> {
   for (;;) {
@@ -77,22 +44,23 @@ async function sendAndCheck(reader: StreamReader, writer: StreamWriter): Promise
   await writer.waitClosed();
 }
 
-Deno.test("16 MiB each way over TLS with CPython's asyncio as the server", async () => {
-  const python = new Python("server");
+test("16 MiB each way over TLS with CPython's asyncio as the server", async () => {
+  await using python = new PythonPeer("server");
   const options = { ssl: clientContext, serverHostname: "localhost" };
   const [reader, writer] = await openConnection("127.0.0.1", await python.port(), options);
   await sendAndCheck(reader, writer);
   await python.endsWell();
 });
 
-Deno.test("16 MiB each way over TLS with CPython's asyncio as the client", async () => {
+test("16 MiB each way over TLS with CPython's asyncio as the client", async () => {
   await using server = await startServer(echo, "127.0.0.1", 0, { ssl: serverContext });
   const { port } = server.sockets[0]!.addr as Deno.NetAddr;
-  await new Python("client", String(port)).endsWell();
+  await using python = new PythonPeer("client", String(port));
+  await python.endsWell();
 });
 
-Deno.test("startTls() on an opened connection with CPython's asyncio", async () => {
-  const python = new Python("upgrading-server");
+test("startTls() on an opened connection with CPython's asyncio", async () => {
+  await using python = new PythonPeer("upgrading-server");
   const [reader, writer] = await openConnection("127.0.0.1", await python.port());
   writer.write("STARTTLS\n");
   assertEquals(new TextDecoder().decode(await reader.readLine()), "go ahead\n");
@@ -101,7 +69,7 @@ Deno.test("startTls() on an opened connection with CPython's asyncio", async () 
   await python.endsWell();
 });
 
-Deno.test("startTls() on an accepted connection with CPython's asyncio", async () => {
+test("startTls() on an accepted connection with CPython's asyncio", async () => {
   await using server = await startServer(
     async (reader, writer) => {
       assertEquals(new TextDecoder().decode(await reader.readLine()), "STARTTLS\n");
@@ -113,5 +81,6 @@ Deno.test("startTls() on an accepted connection with CPython's asyncio", async (
     0,
   );
   const { port } = server.sockets[0]!.addr as Deno.NetAddr;
-  await new Python("upgrading-client", String(port)).endsWell();
+  await using python = new PythonPeer("upgrading-client", String(port));
+  await python.endsWell();
 });

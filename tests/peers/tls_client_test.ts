@@ -17,7 +17,7 @@ import { test } from "./open_sockets.ts";
 import { startServerPeer } from "./openssl.ts";
 
 const certs = await certificates();
-const { authority, foreignAuthority, good, other, expired, client, foreignClient } = certs;
+const { authority, foreignAuthority, good, other, expired, future, client, foreignClient } = certs;
 const trusting = createDefaultContext({ caFile: authority.certFile });
 const decoder = new TextDecoder();
 
@@ -83,6 +83,20 @@ test("a server of an authority that caCerts doesn't name is refused", async () =
   await assertSslError(connect(peer.port, { ssl }), "UNKNOWN_AUTHORITY");
 });
 
+for (const version of ["-tls1_2", "-tls1_3"]) {
+  test(`a session that nobody verified vouches for no later one (${version})`, async () => {
+    await using peer = await startServerPeer(good, version);
+    for (let i = 0; i < 2; i++) {
+      const [reader, writer] = await connect(peer.port, { ssl: { rejectUnauthorized: false } });
+      writer.write("hello\n");
+      await reader.readLine(); // Tickets of TLS 1.3 have come by then.
+      writer.close();
+      await writer.waitClosed();
+      await assertSslError(connect(peer.port, { ssl: true }), "UNKNOWN_AUTHORITY");
+    }
+  });
+}
+
 test("a server for another host is refused, unless serverHostname or the context allow it", async () => {
   await using peer = await startServerPeer(other);
   const ssl = trusting;
@@ -113,6 +127,12 @@ test("a server is checked by its IP address where that is what was connected to"
 test("a server whose certificate has expired is refused", async () => {
   await using peer = await startServerPeer(expired);
   const error = await assertSslError(connect(peer.port, { ssl: trusting }), "EXPIRED");
+  assertInstanceOf(error, SSLCertVerificationError);
+});
+
+test("a server whose certificate is not valid yet is refused", async () => {
+  await using peer = await startServerPeer(future);
+  const error = await assertSslError(connect(peer.port, { ssl: trusting }), "NOT_YET_VALID");
   assertInstanceOf(error, SSLCertVerificationError);
 });
 
@@ -209,6 +229,17 @@ test("garbage in place of TLS ends in an error and a closed socket", async () =>
     await conn.write(new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n\r\n"));
     await readToEnd(conn);
   }, async (port) => void await assertSslError(connect(port, { ssl: trusting }), "NOT_TLS"));
+});
+
+test("a server that breaks off with an alert is an error, and a closed socket", async () => {
+  await withServer(async (conn) => {
+    await conn.read(new Uint8Array(4096));
+    await conn.write(Uint8Array.of(21, 3, 3, 0, 2, 2, 80)); // "internal error"
+    await readToEnd(conn);
+  }, async (port) => {
+    const error = await assertSslError(connect(port, { ssl: trusting }), "PROTOCOL_ERROR");
+    assertStringIncludes(error.message, "InternalError");
+  });
 });
 
 test("a silent server ends in an error after sslHandshakeTimeout, and a closed socket", async () => {

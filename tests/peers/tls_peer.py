@@ -1,17 +1,20 @@
-"""CPython's asyncio as the other end of TLS tests: python3 tls_peer.py MODE FOLDER [PORT]
+"""CPython as the other end of TLS tests: python3 tls_peer.py MODE FOLDER [ARGUMENT…]
 
-FOLDER holds the certificates. A server prints its port; everybody prints "ok" in the end.
+FOLDER holds the certificates. A server prints its port, a client is given one; everybody prints
+"ok" in the end.
 """
 
 import asyncio
+import contextlib
 import hashlib
+import socket
 import ssl
 import sys
 
 SIZE = 16 * 1024 * 1024
 PIECE = 60_000
 
-mode, folder = sys.argv[1:3]
+mode, folder, *arguments = sys.argv[1:]
 
 
 def server_context():
@@ -22,6 +25,11 @@ def server_context():
 
 def client_context():
     return ssl.create_default_context(cafile=f"{folder}/authority.pem")
+
+
+def limit(context, version):
+    context.maximum_version = ssl.TLSVersion[version.replace(".", "_")]
+    return context
 
 
 def pieces():
@@ -56,6 +64,22 @@ async def echo(reader, writer):
         await writer.drain()
     writer.close()
     await writer.wait_closed()
+
+
+async def flood(reader, writer):
+    """Sends without end while it takes SIZE bytes in, and prints their checksum."""
+
+    async def send():
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            while not writer.is_closing():
+                writer.write(bytes(PIECE))
+                await writer.drain()
+
+    sending = asyncio.create_task(send())
+    data = await reader.read(-1)
+    print(len(data), hashlib.sha256(data).hexdigest(), flush=True)
+    writer.close()
+    await sending
 
 
 async def offer_tls(reader, writer):
@@ -93,16 +117,48 @@ async def serve(handler, context):
 async def connect(handler, context):
     hostname = "localhost" if context else None
     reader, writer = await asyncio.open_connection(
-        "127.0.0.1", int(sys.argv[3]), ssl=context, server_hostname=hostname
+        "127.0.0.1", int(arguments[0]), ssl=context, server_hostname=hostname
     )
     await handler(reader, writer)
 
 
+def refused(connection, context, **options):
+    """Talks until it is refused, and prints how."""
+    try:
+        with context.wrap_socket(connection, **options) as secured:
+            print(f"let in, heard {secured.recv(1)}", flush=True)
+    except ssl.SSLError as error:
+        print(error, flush=True)
+
+
+def refused_server(version, cert, key):
+    context = limit(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), version)
+    context.load_cert_chain(cert, key)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        print(listener.getsockname()[1], flush=True)
+        refused(listener.accept()[0], context, server_side=True)
+
+
+def refused_client(version, port, *cert_and_key):
+    context = limit(client_context(), version)
+    if cert_and_key:
+        context.load_cert_chain(*cert_and_key)
+    refused(
+        socket.create_connection(("127.0.0.1", int(port))), context, server_hostname="localhost"
+    )
+
+
 MODES = {
     "server": lambda: serve(echo, server_context()),
-    "client": lambda: connect(send_and_check, client_context()),
+    "client": lambda port: connect(send_and_check, client_context()),
+    "flooding-server": lambda version: serve(flood, limit(server_context(), version)),
+    "flooding-client": lambda port, version: connect(flood, limit(client_context(), version)),
     "upgrading-server": lambda: serve(offer_tls, None),
-    "upgrading-client": lambda: connect(ask_for_tls, None),
+    "upgrading-client": lambda port: connect(ask_for_tls, None),
 }
-asyncio.run(asyncio.wait_for(MODES[mode](), 60))
+BLOCKING_MODES = {"refused-server": refused_server, "refused-client": refused_client}
+if mode in BLOCKING_MODES:
+    BLOCKING_MODES[mode](*arguments)
+else:
+    asyncio.run(asyncio.wait_for(MODES[mode](*arguments), 60))
 print("ok")

@@ -140,34 +140,50 @@ test("a hello that came before startTls() is the engine's first input", async ()
   );
 });
 
-test("cleartext that was smuggled in before TLS never comes out as if it had been encrypted", async () => {
-  await talk(
-    async (reader, writer) => {
-      assertEquals(await readText(reader), "STARTTLS");
-      const error = await assertRejects(() => writer.startTls(serverContext), SSLError);
-      assertEquals(error.reason, "NOT_TLS");
-      assertEquals(await assertRejects(() => reader.readLine()), error);
-      assertEquals(await assertRejects(() => writer.waitClosed()), error);
-    },
-    async (reader, writer) => {
-      writer.write("STARTTLS\nDELETE everything\n");
-      await reader.read().catch((error) => assertInstanceOf(error, Deno.errors.ConnectionReset));
+for (const unix of [false, true]) {
+  test(
+    `cleartext that was smuggled in before TLS never comes out as if it had been encrypted (${
+      unix ? "Unix" : "TCP"
+    })`,
+    async () => {
+      await talk(
+        async (reader, writer) => {
+          assertEquals(await readText(reader), "STARTTLS");
+          const error = await assertRejects(() => writer.startTls(serverContext), SSLError);
+          assertEquals(error.reason, "NOT_TLS");
+          assertEquals(await assertRejects(() => reader.readLine()), error);
+          assertEquals(await assertRejects(() => writer.waitClosed()), error);
+        },
+        async (reader, writer) => {
+          writer.write("STARTTLS\nDELETE everything\n");
+          await reader.read().catch((error) =>
+            assertInstanceOf(error, Deno.errors.ConnectionReset)
+          );
+        },
+        unix,
+      );
+      // The same from the server's side.
+      await talk(
+        async (reader, writer) => {
+          writer.write("go ahead\n250 all is well\n");
+          await reader.read().catch((error) =>
+            assertInstanceOf(error, Deno.errors.ConnectionReset)
+          );
+        },
+        async (reader, writer) => {
+          assertEquals(await readText(reader), "go ahead");
+          const error = await assertRejects(
+            () => writer.startTls(ssl, { serverHostname }),
+            SSLError,
+          );
+          assertEquals(error.reason, "NOT_TLS");
+          assertEquals(await assertRejects(() => reader.readLine()), error);
+        },
+        unix,
+      );
     },
   );
-  // The same from the server's side.
-  await talk(
-    async (reader, writer) => {
-      writer.write("go ahead\n250 all is well\n");
-      await reader.read().catch((error) => assertInstanceOf(error, Deno.errors.ConnectionReset));
-    },
-    async (reader, writer) => {
-      assertEquals(await readText(reader), "go ahead");
-      const error = await assertRejects(() => writer.startTls(ssl, { serverHostname }), SSLError);
-      assertEquals(error.reason, "NOT_TLS");
-      assertEquals(await assertRejects(() => reader.readLine()), error);
-    },
-  );
-});
+}
 
 test("startTls() is refused while a read waits, after the end, and twice at once", async () => {
   await talk(
@@ -212,12 +228,12 @@ test("bad arguments of startTls() leave the connection as it was", async () => {
   );
 });
 
-test("a server for another host is refused, and the connection is lost", async () => {
+test("a server for another host is refused, and told so, and the connection is lost", async () => {
   const { cert, key } = other;
   await talk(
     async (_reader, writer) => {
       const error = await assertRejects(() => writer.startTls({ cert, key }), SSLError);
-      assertEquals(error.reason, "UNEXPECTED_EOF");
+      assertEquals(error.reason, "PEER_REFUSED_CERTIFICATE");
     },
     async (reader, writer) => {
       const error = await assertRejects(() => writer.startTls(ssl, { serverHostname }), SSLError);
@@ -235,6 +251,14 @@ test("a peer that answers startTls() with silence, or leaves, is an error", asyn
       const error = await assertRejects(() => writer.startTls(ssl, options), SSLError);
       assertEquals(error.reason, "HANDSHAKE_TIMEOUT");
     },
+  );
+  await talk(
+    async (_reader, writer) => {
+      const options = { sslHandshakeTimeout: 50 };
+      const error = await assertRejects(() => writer.startTls(serverContext, options), SSLError);
+      assertEquals(error.reason, "HANDSHAKE_TIMEOUT");
+    },
+    async (reader) => void await reader.read().catch(() => {}),
   );
   await talk(
     async (reader) => void await reader.readExactly(1),

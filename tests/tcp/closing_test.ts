@@ -1,5 +1,6 @@
 // How connections end: half-closed, closed with input unread, closed with nobody reading.
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { delay } from "@std/async/delay";
 import { equals } from "@std/bytes";
 import { bytes, pattern, settled, text } from "../support.ts";
 import { connect, connectBare, pair, readAll, serve, soon, writeAll } from "./support.ts";
@@ -30,6 +31,26 @@ Deno.test("close() sends all 8 MiB, though the peer goes on sending", async () =
   assert(equals(await soon(all), data));
   await soon(sending);
 });
+
+for (const reading of [false, true]) {
+  const how = reading ? "under way" : "over";
+  Deno.test(`close() loses nothing where input has come that Deno has not seen, a read ${how}`, async () => {
+    const { reader, writer, peer } = await pair();
+    {
+      using _peer = peer;
+      await writeAll(peer, bytes("line\n"));
+      await soon(reader.readLine());
+      if (reading) reader.read(65_536).catch(() => {});
+      await writeAll(peer, pattern(10_000));
+      writer.write(pattern(MIB));
+      writer.close();
+      // Closed at once, the connection is reset: what the peer has not received is gone.
+      await Promise.race([writer.waitClosed(), delay(100)]);
+      assert(equals(await soon(readAll(peer)), pattern(MIB)));
+    }
+    await soon(writer.waitClosed());
+  });
+}
 
 Deno.test("close() ends though the peer never stops sending", async () => {
   await using server = await serve(async (reader, writer) => {

@@ -79,7 +79,7 @@ Deno.test("maxConnections is never exceeded, over several listeners", async () =
 Deno.test("waitClosed() waits for close() and for the handlers, or for its signal", async () => {
   const { server, listener, release } = scripted();
   await server.startServing();
-  listener.connect();
+  listener.connect().end();
   await turns();
   const closed = server.waitClosed();
   assert(!await settled(closed));

@@ -1,6 +1,8 @@
 import {
   createDefaultContext,
   openConnection,
+  openUnixConnection,
+  socketPair,
   type SSLContext,
   startServer,
 } from "@asyncio/streams";
@@ -79,6 +81,13 @@ Deno.test("TLS options that make no sense are refused", async () => {
   await assertRejects(connect({ ssl: true, sslShutdownTimeout: "1" }), TypeError);
   await assertRejects(connect({ ssl: true, serverHostname: "" }), RangeError, "serverHostname");
   await assertRejects(connect({ ssl: true, serverHostname: 7 }), TypeError);
+  const needed = "serverHostname is needed";
+  await assertRejects(() => openUnixConnection("/nowhere", { ssl: true }), RangeError, needed);
+  const empty = { ssl: true, serverHostname: "" };
+  await assertRejects(() => openUnixConnection("/nowhere", empty), RangeError, needed);
+  const [sock] = socketPair();
+  await assertRejects(() => openConnection({ sock, ssl: true }), RangeError, needed);
+  await assertRejects(() => openConnection({ sock, ...empty }), RangeError, needed);
   const context = { rejectUnauthorized: false, checkHostname: true };
   await assertRejects(connect({ ssl: context }), RangeError, "checkHostname");
 

@@ -111,6 +111,7 @@ Deno.test("StreamReaderProtocol without a loop leaves its callback's error to th
   addEventListener("error", listener);
   const protocol = new StreamReaderProtocol(new StreamReader(), () => Promise.reject(error));
   const { carrier } = memoryProtocol(protocol);
+  carrier.end();
   assert(await uncaught.promise === error);
   removeEventListener("error", listener);
   await settled(Promise.resolve());

@@ -157,6 +157,7 @@ Deno.test("drain() and waitClosed() that nobody holds end no process", async () 
   writer.drain();
   writer.waitClosed();
   const closing = memoryStreams();
+  closing.carrier.end();
   closing.writer.close();
   closing.writer.drain();
   reader.setException(new Error("from outside"));

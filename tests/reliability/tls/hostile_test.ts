@@ -10,13 +10,19 @@ import {
 } from "@asyncio/streams";
 import { openConnection, startServer } from "../../../streams.ts";
 import { certificates } from "../../peers/certificates.ts";
+import { closingAll } from "../../peers/open_sockets.ts";
 import { pattern, text } from "../../support.ts";
-import { attempt, Peer, portOf, Reports, test, until } from "../support.ts";
+import * as support from "../support.ts";
+import { attempt, type CaseOptions, Peer, portOf, Reports, until } from "../support.ts";
 
 const { authority, good } = await certificates();
 const serverContext = createDefaultContext({ certFile: good.certFile, keyFile: good.keyFile });
 const clientContext = createDefaultContext({ caCerts: [authority.cert] });
 const MIB = 1_048_576;
+
+function test(name: string, body: () => Promise<void>, options?: CaseOptions): void {
+  support.test(name, () => closingAll(body), options);
+}
 
 async function echo(reader: StreamReader, writer: StreamWriter): Promise<void> {
   await using _ = writer;
