@@ -74,6 +74,8 @@ async def flood(reader, writer):
             while not writer.is_closing():
                 writer.write(bytes(PIECE))
                 await writer.drain()
+                # Over TLS a lost connection may neither be closing nor make drain() wait or raise.
+                await asyncio.sleep(0)
 
     sending = asyncio.create_task(send())
     data = await reader.read(-1)
