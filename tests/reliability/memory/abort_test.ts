@@ -186,7 +186,7 @@ test("Server.serveForever() with a server made by hand ends likewise", async () 
 
 test("sleep(), aborted at every step, leaves no timer", async () => {
   await atEveryStep(async (step) =>
-    await attempt((options) => sleep(10, "awake", options), step, [], { patience: 10_000 })
+    await attempt((options) => sleep(1, "awake", options), step, [], { patience: 10_000 })
   );
 });
 
