@@ -170,18 +170,16 @@ export class ReadBuffer {
   indexOfNewline(from: number): number {
     const end = this.#end;
     let start = this.#start + from;
-    if (start === end) return -1;
     const newlines = this.#newlines;
-    let at = -1;
     if (newlines !== null) {
-      at = newlines.next(start);
+      const known = newlines.next(start);
+      if (known !== -1) return known - this.#start;
       start = Math.max(start, newlines.until);
     }
-    if (at === -1 && start < end) {
-      at = end - start < MANY
-        ? findByte(this.#chunk, this.#words ??= new Int32Array(this.#memory), NEWLINE, start, end)
-        : (this.#newlines ??= new NewlineIndex()).search(this.#chunk, start, end);
-    }
+    if (start >= end) return -1;
+    const at = end - start < MANY
+      ? findByte(this.#chunk, this.#words ??= new Int32Array(this.#memory), NEWLINE, start, end)
+      : (this.#newlines ??= new NewlineIndex()).search(this.#chunk, start, end);
     return at === -1 ? -1 : at - this.#start;
   }
 
