@@ -25,9 +25,7 @@ async function measure({ tools: { python }, rounds, seconds }: Settings): Promis
       if (printed === null) continue;
       const rates: Record<string, number> = JSON.parse(printed);
       for (const [kind, rate] of Object.entries(rates)) {
-        const label = kind === "floor"
-          ? "a view and an await for each, nothing else"
-          : `${name}, ${kind}`;
+        const label = kind === "floor" ? "floor: a view, an await" : `${name}, ${kind}`;
         (figures[label] ??= []).push(rate);
       }
     }
