@@ -9,13 +9,11 @@ export class SendProgress {
   /** How many bytes have left. */
   sent = 0;
   #over: { error: unknown } | null = null;
-  /** Who waits; most connections never have anybody. */
-  #waiting: Set<{ level: number; waiter: PromiseWithResolvers<void> }> | null = null;
+  readonly #waiting = new Set<{ level: number; waiter: PromiseWithResolvers<void> }>();
 
   /** Says that `n` more bytes have left, and how many wait. */
   advance(n: number, left: number): void {
     this.sent += n;
-    if (this.#waiting === null) return;
     for (const waiting of this.#waiting) {
       if (left > waiting.level) continue;
       this.#waiting.delete(waiting);
@@ -29,8 +27,8 @@ export class SendProgress {
       error: error ??
         new Deno.errors.ConnectionAborted("the connection was closed before all was sent"),
     };
-    for (const { waiter } of this.#waiting ?? []) waiter.reject(this.#over.error);
-    this.#waiting = null;
+    for (const { waiter } of this.#waiting) waiter.reject(this.#over.error);
+    this.#waiting.clear();
   }
 
   /**
@@ -43,7 +41,7 @@ export class SendProgress {
     if (this.#over !== null) throw this.#over.error;
     if (left <= level) return;
     const waiter = Promise.withResolvers<void>();
-    (this.#waiting ??= new Set()).add({ level, waiter });
+    this.#waiting.add({ level, waiter });
     await waiter.promise;
   }
 }

@@ -31,7 +31,7 @@ export interface StreamReaderOptions {
 /** Answers a read, or returns `null` if it needs more bytes, or throws. */
 type Attempt = (this: StreamReader, read: Read) => Uint8Array<ArrayBuffer> | null;
 
-/** A read that could not be answered at once, and how far it has come. */
+/** A read that buffered bytes may not answer at once, and how far it has come. */
 interface Read {
   readonly attempt: Attempt;
   /** How many bytes it would take, at the most. */
@@ -557,7 +557,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   /** Puts back what a read to EOF has gathered, when it ends in an error: the next read gets it. */
   #giveBack({ blocks }: Read): void {
     // After an exception was set there is no next one: then it is gone, as in asyncio.
-    if (blocks !== null && this.#exception === null) this.#intake.buffer.prepend(concat(blocks));
+    if (blocks?.length && this.#exception === null) this.#intake.buffer.prepend(concat(blocks));
   }
 
   /** Rejects the read that waits. */
