@@ -9,7 +9,7 @@
  * A duplex byte carrier, the narrow part of `Deno.Conn` that buffering, flow
  * control and closing are written on.
  *
- * At most one `read` and one `write` are under way at a time.
+ * At most one `read` and one `write` are under way at a time. What fails rejects with an `Error`.
  */
 export interface Carrier {
   /** The address of this end; `null` for what has none, as a pipe. */

@@ -5,7 +5,7 @@
  */
 import { concat } from "@std/bytes/concat";
 import { IncompleteReadError, LimitOverrunError } from "./errors.ts";
-import { Intake, type ReaderHooks } from "./intake.ts";
+import { Intake } from "./intake.ts";
 import { encode, type Separator, toSeparators } from "./separators.ts";
 import { StreamTransport } from "./stream_transport.ts";
 import type { ReadTransport } from "./transports.ts";
@@ -31,6 +31,8 @@ export interface StreamReaderOptions {
 /** Answers a read, or returns `null` if it needs more bytes, or throws. */
 type Attempt = (this: StreamReader, read: Read) => Uint8Array<ArrayBuffer> | null;
 
+type Resolve = (data: Uint8Array<ArrayBuffer> | PromiseLike<never>) => void;
+
 /** A read that buffered bytes may not answer at once, and how far it has come. */
 interface Read {
   readonly attempt: Attempt;
@@ -40,14 +42,11 @@ interface Read {
   searched: number;
   /** What a read to EOF has gathered. */
   blocks: Uint8Array<ArrayBuffer>[] | null;
-  resolve: (data: Uint8Array<ArrayBuffer>) => void;
-  reject: (reason: unknown) => void;
-  /** Stops listening to the caller's signal. */
-  unlisten: (() => void) | null;
+  /** Settles the promise of one that waits. */
+  resolve: Resolve;
 }
 
 let intakeOf: (reader: StreamReader) => Intake;
-let hooks: ReaderHooks;
 
 /** The receiving half of a reader, for the package's own use. */
 export function getIntake(reader: StreamReader): Intake {
@@ -83,7 +82,7 @@ export function getIntake(reader: StreamReader): Intake {
  */
 export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   readonly #limit: number;
-  readonly #intake = new Intake(this, hooks);
+  readonly #intake = new Intake(this);
   #exception: Error | null = null;
   #pending: Read | null = null;
   /** Bytes were fed by hand, and the read that waits will see them when the caller is done. */
@@ -95,7 +94,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
 
   static {
     intakeOf = (reader) => reader.#intake;
-    hooks = {
+    Intake.hooks = {
       arrived: (reader) => reader.#advance(),
       awaited: (reader) => reader.#pending !== null,
     };
@@ -141,12 +140,12 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * ```
    */
   read(n = -1, options?: WaitOptions): Promise<Uint8Array<ArrayBuffer>> {
-    const { buffer } = this.#intake;
+    const intake = this.#intake;
     if (!Number.isInteger(n)) return refuseCount("read", n);
     if (n < 0) return this.#read("read", this.#all, Infinity, options);
     if (n === 0) return this.#read("read", nothing, 0, options);
-    if (buffer.length > 0 && this.#free && options === undefined) {
-      return promiseOf(this.#take(Math.min(n, buffer.length)));
+    if (intake.length > 0 && this.#free && options === undefined) {
+      return promiseOf(this.#take(Math.min(n, intake.length)));
     }
     return this.#read("read", this.#some, n, options);
   }
@@ -212,7 +211,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       return Promise.reject(new RangeError(`readExactly() takes no negative count, got ${n}`));
     }
     if (n === 0) return this.#read("readExactly", nothing, 0, options);
-    if (this.#intake.buffer.length >= n && this.#free && options === undefined) {
+    if (this.#intake.length >= n && this.#free && options === undefined) {
       return promiseOf(this.#take(n));
     }
     return this.#read("readExactly", this.#exactly, n, options);
@@ -280,7 +279,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * ```
    */
   atEof(): boolean {
-    return this.#intake.eof && this.#intake.buffer.length === 0;
+    return this.#intake.eof && this.#intake.length === 0;
   }
 
   /** The lines, as {@linkcode readLine} reads them, up to EOF. */
@@ -333,13 +332,13 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    */
   feedData(data: Uint8Array): void {
     if (!(data instanceof Uint8Array)) throw new TypeError("feedData() takes a Uint8Array");
-    const { buffer } = this.#intake;
+    const intake = this.#intake;
     if (this.#intake.eof) throw new Error("feedData() after feedEof()");
     if (data.length === 0) return;
-    buffer.append(data);
+    intake.append(data);
     this.#wake();
     if (
-      this.#transport !== null && !this.#transportPaused && buffer.length > 2 * this.#limit
+      this.#transport !== null && !this.#transportPaused && intake.length > 2 * this.#limit
     ) {
       this.#transportPaused = true;
       this.#transport.pauseReading();
@@ -388,35 +387,35 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   // What a read does with the buffer: each answers, returns null if it needs more bytes, or throws.
 
   #some({ want }: Read): Uint8Array<ArrayBuffer> | null {
-    const { buffer, eof } = this.#intake;
-    if (buffer.length > 0) return this.#take(Math.min(want, buffer.length));
-    return eof ? EMPTY : null;
+    const intake = this.#intake;
+    if (intake.length > 0) return this.#take(Math.min(want, intake.length));
+    return intake.eof ? EMPTY : null;
   }
 
   /** It moves what comes out of the buffer, so that no other read can have it meanwhile. */
   #all(read: Read): Uint8Array<ArrayBuffer> | null {
     if (this.#pending !== null && this.#pending !== read) return null; // Another one waits.
-    const { buffer, eof } = this.#intake;
+    const intake = this.#intake;
     const blocks = read.blocks ??= [];
-    if (buffer.length > 0) {
-      blocks.push(this.#take(buffer.length));
+    if (intake.length > 0) {
+      blocks.push(this.#take(intake.length));
       // An exception set in the turn in which these came is found before the end is, as in asyncio.
       if (this.#exception !== null) return null;
     }
-    return eof ? concat(blocks) : null;
+    return intake.eof ? concat(blocks) : null;
   }
 
   #exactly({ want }: Read): Uint8Array<ArrayBuffer> | null {
-    const { buffer, eof } = this.#intake;
-    if (buffer.length >= want) return this.#take(want);
-    if (eof) throw new IncompleteReadError(this.#take(buffer.length), want);
+    const intake = this.#intake;
+    if (intake.length >= want) return this.#take(want);
+    if (intake.eof) throw new IncompleteReadError(this.#take(intake.length), want);
     return null;
   }
 
   /** A whole line that can be had at once, or `null`. */
   #bufferedLine(): Uint8Array<ArrayBuffer> | null {
     if (!this.#free) return null;
-    const at = this.#intake.buffer.indexOfNewline(0);
+    const at = this.#intake.indexOfNewline(0);
     return at === -1 || at > this.#limit ? null : this.#take(at + 1);
   }
 
@@ -424,22 +423,22 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   #bufferedUntil(separator: Separator): Uint8Array<ArrayBuffer> | null {
     const bytes = typeof separator === "string" ? encode(separator) : separator;
     if (!(bytes instanceof Uint8Array) || bytes.length === 0) return null;
-    const { buffer } = this.#intake;
-    const at = buffer.indexOf(bytes, 0, buffer.length);
+    const intake = this.#intake;
+    const at = intake.indexOf(bytes, 0, intake.length);
     return at === -1 || at > this.#limit ? null : this.#take(at + bytes.length);
   }
 
   #line(read: Read): Uint8Array<ArrayBuffer> | null {
-    const { buffer, eof } = this.#intake;
-    const at = buffer.indexOfNewline(read.searched);
+    const intake = this.#intake;
+    const at = intake.indexOfNewline(read.searched);
     if (at !== -1 && at <= this.#limit) return this.#take(at + 1);
-    const { length } = buffer;
+    const { length } = intake;
     if (at !== -1 || length > this.#limit) {
       this.#taken(at === -1 ? length : at + 1);
-      buffer.skip(at === -1 ? length : at + 1);
+      intake.skip(at === -1 ? length : at + 1);
       throw new RangeError(`the line is longer than the limit of ${this.#limit} bytes`);
     }
-    if (eof) return this.#take(length);
+    if (intake.eof) return this.#take(length);
     read.searched = length;
     return null;
   }
@@ -449,16 +448,16 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     longest: number,
     read: Read,
   ): Uint8Array<ArrayBuffer> | null {
-    const { buffer, eof } = this.#intake;
-    const match = buffer.find(separators, read.searched);
+    const intake = this.#intake;
+    const match = intake.find(separators, read.searched);
     if (match !== null) {
       if (match.start <= this.#limit) return this.#take(match.end);
       throw this.#overrun("a separator was found", match.start);
     }
     // A match may have begun in the last bytes.
-    const searched = Math.max(0, buffer.length + 1 - longest);
+    const searched = Math.max(0, intake.length + 1 - longest);
     if (searched > this.#limit) throw this.#overrun("no separator was found", searched);
-    if (eof) throw new IncompleteReadError(this.#take(buffer.length), null);
+    if (intake.eof) throw new IncompleteReadError(this.#take(intake.length), null);
     read.searched = searched;
     return null;
   }
@@ -469,7 +468,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
 
   #take(n: number): Uint8Array<ArrayBuffer> {
     if (this.#pending !== null || this.#transportPaused) this.#taken(n);
-    return this.#intake.buffer.take(n);
+    return this.#intake.take(n);
   }
 
   /** Has more bytes come for the read that waits, however many are buffered. */
@@ -483,7 +482,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     // A read that needs no wait may take bytes from under a search that does.
     const pending = this.#pending;
     if (pending !== null) pending.searched = Math.max(0, pending.searched - n);
-    if (this.#transportPaused && this.#intake.buffer.length - n <= this.#limit) {
+    if (this.#transportPaused && this.#intake.length - n <= this.#limit) {
       this.#resumeTransport();
     }
   }
@@ -515,8 +514,6 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       searched: 0,
       blocks: null,
       resolve: ignore,
-      reject: ignore,
-      unlisten: null,
     };
     try {
       signal?.throwIfAborted();
@@ -531,40 +528,37 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       this.#giveBack(read);
       return Promise.reject(error);
     }
-    return new Promise((resolve, reject) => {
-      read.resolve = resolve;
-      read.reject = reject;
-      if (signal !== undefined) read.unlisten = this.#listen(signal);
+    return new Promise((resolve) => {
+      read.resolve = signal === undefined ? resolve : this.#listen(signal, resolve);
       this.#pending = read;
       this.#ask(want);
     });
   }
 
-  #listen(signal: AbortSignal): () => void {
+  /** Ends the read that waits when `signal` aborts. Returns what settles it, and stops listening. */
+  #listen(signal: AbortSignal, resolve: Resolve): Resolve {
     const onAbort = () => this.#fail(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
-    return () => signal.removeEventListener("abort", onAbort);
-  }
-
-  /** Ends the wait; its promise is the caller's to settle. */
-  #settle(): Read | null {
-    const pending = this.#pending;
-    this.#pending = null;
-    pending?.unlisten?.();
-    return pending;
+    return (data) => {
+      signal.removeEventListener("abort", onAbort);
+      resolve(data);
+    };
   }
 
   /** Puts back what a read to EOF has gathered, when it ends in an error: the next read gets it. */
   #giveBack({ blocks }: Read): void {
     // After an exception was set there is no next one: then it is gone, as in asyncio.
-    if (blocks?.length && this.#exception === null) this.#intake.buffer.prepend(concat(blocks));
+    if (blocks?.length && this.#exception === null) this.#intake.prepend(concat(blocks));
   }
 
   /** Rejects the read that waits. */
   #fail(reason: unknown): void {
-    const pending = this.#settle();
-    if (pending !== null) this.#giveBack(pending);
-    pending?.reject(reason);
+    const pending = this.#pending;
+    if (pending === null) return;
+    this.#pending = null;
+    this.#giveBack(pending);
+    // A promise's `reject` would cost each connection that waits 200 bytes.
+    pending.resolve({ then: (_, reject) => reject!(reason) as PromiseLike<never> });
   }
 
   /** Looks after the read that waits once the caller, who may have more to feed, is done. */
@@ -589,7 +583,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       return this.#fail(error);
     }
     if (data === null) return this.#ask(pending.want);
-    this.#settle();
+    this.#pending = null;
     pending.resolve(data);
   }
 }

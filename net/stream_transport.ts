@@ -24,6 +24,9 @@ import { checkWriteBufferLimits } from "./write_buffer_limits.ts";
 /** How much is taken in from a broken connection, in bytes: more than a system's buffer holds. */
 const SALVAGE = 8_388_608;
 
+/** What a transport has that never wrote: many connections only listen. */
+const UNUSED = new WriteBuffer();
+
 /** How a transport is made. */
 export interface StreamTransportInit {
   /** What carries the bytes. */
@@ -50,9 +53,9 @@ export class StreamTransport extends Transport implements IntakeSource {
   readonly owner: ConnectionOwner | null;
   readonly #accepted: boolean;
   readonly #loop: ExceptionSink;
-  readonly #out = new WriteBuffer();
+  #out = UNUSED;
   #progress: SendProgress | null = null;
-  /** What a write of the carrier calls; made with the first one, for many connections only listen. */
+  /** What a write of the carrier calls; made with the first one. */
   #onWritten: ((n: number) => void) | null = null;
   #onWriteError: ((error: unknown) => void) | null = null;
   #protocol: BaseProtocol | null = null;
@@ -241,7 +244,7 @@ export class StreamTransport extends Transport implements IntakeSource {
     this.#intake = this.#push = null;
     if (intake === null) return push?.handOver();
     const pending = intake.handOver();
-    return { bytes: intake.buffer.take(intake.buffer.length), pending };
+    return { bytes: intake.take(intake.length), pending };
   }
 
   async #upgrade(plan: TlsPlan, ahead?: ReadAhead): Promise<void> {
@@ -326,6 +329,7 @@ export class StreamTransport extends Transport implements IntakeSource {
     if (this.#eofWritten) throw new Error("write() after writeEof()");
     // Lost: dropped, as in asyncio; `connectionLost` and `drain()` say why.
     if (this.#closing) return;
+    if (this.#out === UNUSED) this.#out = new WriteBuffer();
     this.#out.append(data);
     if (this.#out.length > this.#high) this.#overflow();
     else if (!this.#dirty && !this.#writing) this.#flushAtTurnEnd();

@@ -156,6 +156,6 @@ test("a peer that stopped reading, and floods, is not taken in without end", asy
   let error: unknown = null;
   await writer.waitClosed().catch((reason) => error = reason);
   assert(error instanceof Deno.errors.BrokenPipe);
-  const { length } = getIntake(reader).buffer;
+  const { length } = getIntake(reader);
   assert(length <= 16 * 1_048_576, `${length} bytes were taken in`);
 });

@@ -11,7 +11,7 @@ const MIB = 1_048_576;
 const CHUNK = 65_536;
 
 function buffered(reader: StreamReader): number {
-  return getIntake(reader).buffer.length;
+  return getIntake(reader).length;
 }
 
 /** How much memory array buffers take, in bytes. */
