@@ -15,7 +15,7 @@ const SETTLE = 1_000;
 
 const CONTENDERS: Readonly<Record<string, readonly [Peer, Kind]>> = {
   ours: ["ours", "lines"],
-  "ours, small young generation": ["ours, small young generation", "lines"],
+  "ours, V8 tuned": ["ours, V8 tuned", "lines"],
   "bare Deno, 4 KiB read pending": ["Deno.Conn", "idle"],
   "node:net": ["node:net", "bytes"],
   asyncio: ["asyncio", "lines"],

@@ -14,6 +14,7 @@ const workload: EchoWorkload = {
   load: { message: "x", size: 65_536, depth: 1, connections: 4 },
   contenders: {
     ours: ["ours over TLS", "tls"],
+    "ours, V8 tuned": ["ours over TLS, V8 tuned", "tls"],
     asyncio: ["asyncio", "tls"],
     "bare Deno.listenTls": ["Deno.listenTls", "tls"],
   },

@@ -95,7 +95,7 @@ const echoes: readonly EchoWorkload[] = [
     load: { message: LINE, size: 64, depth: 500, connections: 8 },
     contenders: {
       ours: ["ours", "lines"],
-      "ours, small young generation": ["ours, small young generation", "lines"],
+      "ours, V8 tuned": ["ours, V8 tuned", "lines"],
       "hand-written Deno": ["Deno.Conn", "lines"],
       "web streams": ["web streams", "lines"],
       "node:net + readline": ["node:net", "lines"],
@@ -118,7 +118,7 @@ const echoes: readonly EchoWorkload[] = [
     load: { message: LINE, size: 1024, depth: 50, connections: 8 },
     contenders: {
       ours: ["ours", "lines"],
-      "ours, small young generation": ["ours, small young generation", "lines"],
+      "ours, V8 tuned": ["ours, V8 tuned", "lines"],
       "hand-written Deno": ["Deno.Conn", "lines"],
       "web streams": ["web streams", "lines"],
       "node:net + readline": ["node:net", "lines"],

@@ -6,7 +6,9 @@ import {
 } from "@asyncio/streams";
 import { assert, assertEquals } from "@std/assert";
 import { delay } from "@std/async/delay";
+import { connect } from "node:net";
 import type { Carrier } from "../../net/carrier.ts";
+import { DuplexCarrier } from "../../net/duplex_carrier.ts";
 import { openTls } from "../../net/tls/open_tls.ts";
 import { planUpgrade } from "../../net/tls/plan.ts";
 import { certificates } from "./certificates.ts";
@@ -49,6 +51,52 @@ test("sslShutdownTimeout bounds a goodbye that the peer has no room for", async 
   carrier.close();
   assertEquals(goodbyes, 1);
   assert(took >= 45 && took < 5_000, `${took} ms`);
+});
+
+test("close() ends at once where the peer has reset the connection", async () => {
+  const mayClose = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<number>();
+  const handle = async (_reader: StreamReader, writer: StreamWriter) => {
+    await mayClose.promise;
+    const start = performance.now();
+    writer.close(); // Nobody reads, so it is the goodbye that runs into the reset.
+    await writer.waitClosed();
+    closed.resolve(performance.now() - start);
+  };
+  const ssl = { cert: good.cert, key: good.key };
+  await using server = await startServer(handle, "127.0.0.1", 0, {
+    ssl,
+    sslShutdownTimeout: 5_000,
+  });
+  const { port } = server.sockets[0]!.addr as Deno.NetAddr;
+  const socket = connect(port, "127.0.0.1");
+  const inner = new DuplexCarrier(socket, { localAddr: null, remoteAddr: null });
+  const carrier = await openTls(inner, planUpgrade(trusting, false, options));
+  socket.resetAndDestroy();
+  carrier.close();
+  await delay(50);
+  mayClose.resolve();
+  const took = await closed.promise;
+  assert(took < 1_000, `${took} ms`);
+});
+
+test("goodbye() ends at once where sending it fails", async () => {
+  await using peer = await startServerPeer(good);
+  const conn = await Deno.connect({ hostname: "127.0.0.1", port: peer.port });
+  let gone = false;
+  const inner = through(conn, async (data) => {
+    if (!gone) return await conn.write(data);
+    await delay(1); // It was on its way.
+    throw new Deno.errors.BrokenPipe("gone");
+  });
+  const plan = planUpgrade(trusting, false, { ...options, sslShutdownTimeout: 5_000 });
+  const carrier = await openTls(inner, plan);
+  gone = true;
+  const start = performance.now();
+  await carrier.goodbye!();
+  const took = performance.now() - start;
+  carrier.close();
+  assert(took < 1_000, `${took} ms`);
 });
 
 const data = new Uint8Array(16 * 1024 * 1024).map((_, i) => (i * 31) >> 7);
