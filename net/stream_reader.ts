@@ -173,7 +173,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * ```
    */
   readLine(options?: WaitOptions): Promise<Uint8Array<ArrayBuffer>> {
-    if (options === undefined) {
+    if (options === undefined && this.#intake.length > 0) {
       const line = this.#bufferedLine();
       if (line !== null) return promiseOf(line);
     }
