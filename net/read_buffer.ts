@@ -35,9 +35,10 @@ export interface Match {
  * A queue of bytes in one contiguous chunk of memory.
  *
  * What {@linkcode ReadBuffer.take} returns is a view into the chunk, and a byte of a chunk, once
- * stored, is never written again, so results stay as they are. Chunks start small,
+ * shown that way, is never written again, so results stay as they are. Chunks start small,
  * grow with what arrives and shrink again. A result keeps at most its chunk alive: 64 KiB, unless it
- * is itself larger than half of a larger one; smaller results are copied out of larger chunks.
+ * is itself larger than half of a larger one; smaller results are copied out of larger chunks, whose
+ * memory then takes in what comes next.
  */
 export class ReadBuffer {
   #chunk: Uint8Array<ArrayBuffer> = NONE;
@@ -47,6 +48,8 @@ export class ReadBuffer {
   #words: Int32Array | null = null;
   #start = 0;
   #end = 0;
+  /** Before here, views of the chunk were given out. */
+  #shown = 0;
   /** The size to make the next chunk, in bytes. */
   #size = FIRST;
   /** Where the next lines end, once many have come at a time. */
@@ -72,7 +75,7 @@ export class ReadBuffer {
     // A new chunk when another such read may not fit: filling one to its end splits reads, and with
     // them the writes that answer them. And when the chunk was made for more than what comes now.
     const fits = length - this.#end >= Math.max(size >> 3, this.#last);
-    if (!fits || (length > 4 * size && this.length < size)) {
+    if (!fits || (length >= 4 * size && this.length < size)) {
       this.#renew(Math.max(size, 2 * this.length));
     }
     const end = this.#end;
@@ -140,28 +143,37 @@ export class ReadBuffer {
     const start = this.#start;
     const end = this.#start = start + n;
     const chunk = this.#chunk;
-    return chunk.length > LARGE && n * 2 < chunk.length
-      ? chunk.slice(start, end)
-      : new Uint8Array(this.#memory, start, n); // 18 ns; `subarray` takes 29.
+    if (chunk.length > LARGE && n * 2 < chunk.length) {
+      const copy = chunk.slice(start, end);
+      this.#rewind();
+      return copy;
+    }
+    this.#shown = end;
+    return new Uint8Array(this.#memory, start, n); // 18 ns; `subarray` takes 29.
   }
 
   /** Moves the first bytes to `target`, as many as there are or fit. Returns how many. */
   moveTo(target: Uint8Array): number {
     const n = Math.min(this.length, target.length);
     target.set(this.#chunk.subarray(this.#start, this.#start + n));
-    // Nobody has seen these bytes of the chunk: they may be written again.
-    if (n === this.length && this.#lent === null) {
-      this.#end = this.#start;
-      this.#newlines?.reset();
-    } else {
-      this.#start += n;
-    }
+    this.#start += n;
+    this.#rewind();
     return n;
   }
 
   /** Removes the first `n` bytes, which must be there. */
   skip(n: number): void {
     this.#start += n;
+  }
+
+  /**
+   * Once all is read, what nobody has a view of may be written again. An echo of messages or lines
+   * of 64 KiB is 10 to 35 % faster for the garbage that this saves.
+   */
+  #rewind(): void {
+    if (this.#start < this.#end || this.#lent !== null) return;
+    this.#start = this.#end = this.#shown;
+    this.#newlines?.reset();
   }
 
   /**
@@ -241,6 +253,6 @@ export class ReadBuffer {
     this.#memory = chunk.buffer;
     this.#words = null;
     this.#newlines?.reset();
-    this.#start = this.#end = 0;
+    this.#start = this.#end = this.#shown = 0;
   }
 }

@@ -224,6 +224,30 @@ Deno.test("ReadBuffer.take() lets a small result keep no more than 64 KiB alive"
   assertEquals([text(one), text(two)], ["one\n", "two\n"]);
 });
 
+Deno.test("ReadBuffer.take() copies out of large chunks, whose memory is used again", () => {
+  const buffer = new ReadBuffer();
+  for (let size = 0; size < 262_144;) {
+    size = buffer.space(Infinity).length;
+    buffer.filled(size);
+    buffer.skip(size);
+  }
+  const memory = buffer.space(Infinity).buffer;
+  const read = (byte: number, n: number) => {
+    buffer.space(Infinity).fill(byte, 0, n);
+    buffer.filled(n);
+    return buffer.take(n);
+  };
+  const copies = [1, 2, 3, 4].map((byte) => read(byte, 65_536));
+  assertEquals(buffer.space(Infinity).buffer, memory);
+  const view = read(5, 140_000);
+  assertEquals(view.buffer, memory);
+  const after = read(6, 1_000);
+  for (const [i, taken] of [...copies, view, after].entries()) {
+    assert(taken.every((byte) => byte === i + 1));
+  }
+  assert(buffer.space(65_536).buffer.byteLength <= 65_536, "lines get views again");
+});
+
 Deno.test("ReadBuffer.lentBytes() gives what came to somebody else", () => {
   const buffer = new ReadBuffer();
   buffer.append(bytes("mine"));
