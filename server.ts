@@ -137,23 +137,25 @@ export class Server implements AsyncDisposable {
     return Promise.resolve();
   }
 
-  async #accept(listener: Deno.Listener): Promise<void> {
-    const { loop, connected, maxConnections = Infinity } = this.#init;
+  #accept(listener: Deno.Listener): Promise<void> {
     const isClosed = () => this.#closed;
-    const closed = this.#until(isClosed);
-    for (;;) {
-      const conn = await acceptFrom(listener, isClosed, closed, loop);
-      if (conn === null) return;
-      // Looked at here and right before the connection is counted: several listeners share it.
-      while (this.#transports.size >= maxConnections && !this.#closed) await this.#change();
-      if (this.#closed) return conn.close();
-      try {
-        connected(conn, this.#owner);
-      } catch (exception) {
-        const peername = conn.remoteAddr;
-        loop.callExceptionHandler({ message: "Error in making a transport", exception, peername });
-        conn.close();
-      }
+    const accepted = (conn: Deno.Conn) => this.#accepted(conn);
+    return acceptFrom(listener, isClosed, this.#until(isClosed), this.#init.loop, accepted);
+  }
+
+  #accepted(conn: Deno.Conn): void | Promise<void> {
+    const { loop, connected, maxConnections = Infinity } = this.#init;
+    if (this.#closed) return conn.close();
+    // Looked at right before the connection is counted: several listeners share it.
+    if (this.#transports.size >= maxConnections) {
+      return this.#change().then(() => this.#accepted(conn));
+    }
+    try {
+      connected(conn, this.#owner);
+    } catch (exception) {
+      const peername = conn.remoteAddr;
+      loop.callExceptionHandler({ message: "Error in making a transport", exception, peername });
+      conn.close();
     }
   }
 

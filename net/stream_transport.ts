@@ -24,8 +24,31 @@ import { checkWriteBufferLimits } from "./write_buffer_limits.ts";
 /** How much is taken in from a broken connection, in bytes: more than a system's buffer holds. */
 const SALVAGE = 8_388_608;
 
+const DEFAULTS = checkWriteBufferLimits();
 /** What a transport has that never wrote: many connections only listen. */
 const UNUSED = new WriteBuffer();
+
+// What is so, as bits of one field: a field for each would cost every connection 80 bytes of heap.
+/** A server has accepted the connection. */
+const ACCEPTED = 1 << 0;
+/** A write of the carrier is under way. */
+const WRITING = 1 << 1;
+/** {@linkcode StreamTransport.turnEnded} will be called. */
+const DIRTY = 1 << 2;
+/** The protocol has been told to pause writing. */
+const FULL = 1 << 3;
+const READING_PAUSED = 1 << 4;
+/** The peer has said that it sends no more. */
+const READ_ENDED = 1 << 5;
+/** `writeEof` was called. */
+const EOF_WRITTEN = 1 << 6;
+const EOF_SENT = 1 << 7;
+/** `close` was called. */
+const CLOSE_CALLED = 1 << 8;
+/** No more is written: `close` was called, or the connection is lost or about to be. */
+const CLOSING = 1 << 9;
+/** `connectionLost` was called, or will be in a moment. */
+const LOST = 1 << 10;
 
 /** How a transport is made. */
 export interface StreamTransportInit {
@@ -51,7 +74,7 @@ export class StreamTransport extends Transport implements IntakeSource {
   carrier: Carrier;
   /** The server the connection belongs to. */
   readonly owner: ConnectionOwner | null;
-  readonly #accepted: boolean;
+  #state = 0;
   readonly #loop: ExceptionSink;
   #out = UNUSED;
   #progress: SendProgress | null = null;
@@ -61,28 +84,10 @@ export class StreamTransport extends Transport implements IntakeSource {
   #protocol: BaseProtocol | null = null;
   #intake: Intake | null = null;
   #push: PushLoop | null = null;
-  #high: number;
-  #low: number;
-  /** A write of the carrier is under way. */
-  #writing = false;
-  /** {@linkcode turnEnded} will be called. */
-  #dirty = false;
-  /** The protocol has been told to pause writing. */
-  #full = false;
-  #readingPaused = false;
-  /** `writeEof` was called. */
-  #eofWritten = false;
-  #eofSent = false;
-  /** `close` or `abort` was called. */
-  #closeCalled = false;
-  /** No more is written: `close` was called, or the connection is lost or about to be. */
-  #closing = false;
-  /** `connectionLost` was called, or will be in a moment. */
-  #lost = false;
+  #high = DEFAULTS.high;
+  #low = DEFAULTS.low;
   /** Why, or `null` for a regular end. */
   #lostBy: unknown = null;
-  /** The peer has said that it sends no more. */
-  #readEnded = false;
   /** Why the carrier takes no more. */
   #writeError: unknown = null;
   /** TLS is about to begin: so many bytes leave before, and who waits for that. */
@@ -93,9 +98,8 @@ export class StreamTransport extends Transport implements IntakeSource {
     super();
     this.carrier = init.carrier;
     this.owner = init.owner ?? null;
-    this.#accepted = init.accepted ?? this.owner !== null;
+    if (init.accepted ?? this.owner !== null) this.#state |= ACCEPTED;
     this.#loop = init.loop;
-    ({ low: this.#low, high: this.#high } = checkWriteBufferLimits());
   }
 
   /** See {@linkcode Transport.getExtraInfo}. */
@@ -115,9 +119,13 @@ export class StreamTransport extends Transport implements IntakeSource {
     }
   }
 
+  #is(flag: number): boolean {
+    return (this.#state & flag) !== 0;
+  }
+
   /** Shows no more than this in logs: what carries the bytes may lead to private keys. */
   [Symbol.for("Deno.customInspect")](): string {
-    const state = this.#lost ? "closed" : this.#closing ? "closing" : "open";
+    const state = this.#is(LOST) ? "closed" : this.#is(CLOSING) ? "closing" : "open";
     return `StreamTransport { ${state}, peer ${formatAddr(this.carrier.remoteAddr)} }`;
   }
 
@@ -162,8 +170,8 @@ export class StreamTransport extends Transport implements IntakeSource {
   }
 
   #pushIfNobodyPulls(pending: PendingRead | null = null): void {
-    if (this.#closing) pending?.catch(() => {}); // Closing interrupts it.
-    if (this.#intake !== null || this.#closing || this.#upgrading !== null) return;
+    if (this.#is(CLOSING)) pending?.catch(() => {}); // Closing interrupts it.
+    if (this.#intake !== null || this.#is(CLOSING) || this.#upgrading !== null) return;
     this.#push ??= new PushLoop(
       this,
       () => this.#protocol!,
@@ -203,7 +211,7 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** Whether a server has accepted the connection. */
   get accepted(): boolean {
-    return this.#accepted;
+    return this.#is(ACCEPTED);
   }
 
   /**
@@ -218,8 +226,8 @@ export class StreamTransport extends Transport implements IntakeSource {
    * @throws {Error} If the connection is not in a state for it, or is closed meanwhile.
    */
   async startTls(plan: TlsPlan, protocol: BaseProtocol | null = this.#protocol): Promise<void> {
-    if (this.#closing) throw new Error("startTls() after the connection was closed or lost");
-    if (this.#eofWritten) throw new Error("startTls() after writeEof()");
+    if (this.#is(CLOSING)) throw new Error("startTls() after the connection was closed or lost");
+    if (this.#is(EOF_WRITTEN)) throw new Error("startTls() after writeEof()");
     if (this.#upgrading !== null) throw new Error("startTls() while TLS is about to begin");
     if (this.#intake?.awaited) {
       throw new Error("startTls() while a read waits: let it end, or abort it, before");
@@ -234,7 +242,7 @@ export class StreamTransport extends Transport implements IntakeSource {
     }
     this.#pushIfNobodyPulls();
     this.flush();
-    if (this.#closing) this.#finish();
+    if (this.#is(CLOSING)) this.#finish();
   }
 
   /** Stops feeding whoever reads. Returns what came too early, or is still on its way. */
@@ -255,17 +263,17 @@ export class StreamTransport extends Transport implements IntakeSource {
       this.flush();
       if (upgrading.clear > 0) await sent.promise;
       const carrier = await openTls(this.carrier, plan, { ahead });
-      if (this.#lost) carrier.close();
+      if (this.#is(LOST)) carrier.close();
       else this.carrier = carrier;
     } catch (error) {
       // Ended by `close()` or `abort()`: that is nobody's failure.
-      const ended = this.#lost && this.#lostBy === null;
+      const ended = this.#is(LOST) && this.#lostBy === null;
       this.#lose(error);
       if (!ended) throw error;
     } finally {
       this.#upgrading = null;
     }
-    if (!this.#lost) return;
+    if (!this.#is(LOST)) return;
     throw new Deno.errors.ConnectionAborted("the connection was closed during the TLS handshake");
   }
 
@@ -278,23 +286,23 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** Whether reading has been paused by {@linkcode pauseReading}. */
   get readingPaused(): boolean {
-    return this.#readingPaused;
+    return this.#is(READING_PAUSED);
   }
 
   /** See {@linkcode Transport.isReading}. */
   isReading(): boolean {
-    return !this.#readingPaused && !this.#closing;
+    return !this.#is(READING_PAUSED) && !this.#is(CLOSING);
   }
 
   /** See {@linkcode Transport.pauseReading}. */
   pauseReading(): void {
-    this.#readingPaused = true;
+    this.#state |= READING_PAUSED;
   }
 
   /** See {@linkcode Transport.resumeReading}. */
   resumeReading(): void {
-    if (!this.#readingPaused) return;
-    this.#readingPaused = false;
+    if (!this.#is(READING_PAUSED)) return;
+    this.#state &= ~READING_PAUSED;
     this.#push?.run();
     this.#intake?.resume();
   }
@@ -302,14 +310,14 @@ export class StreamTransport extends Transport implements IntakeSource {
   /** See {@linkcode IntakeSource.beforeRead}. */
   beforeRead(): boolean {
     this.flush();
-    return !this.#readingPaused && (!this.#closing || this.#writeError !== null);
+    return !this.#is(READING_PAUSED) && (!this.#is(CLOSING) || this.#writeError !== null);
   }
 
   /** See {@linkcode IntakeSource.readEnded}. */
   readEnded(): unknown {
     if (this.#writeError !== null) return this.#writeError;
-    this.#readEnded = true;
-    if (this.#closing) return null;
+    this.#state |= READ_ENDED;
+    if (this.#is(CLOSING)) return null;
     const keepOpen = this.#tell(() => (this.#protocol as Protocol).eofReceived?.(), true);
     if (keepOpen !== true || this.carrier.canCloseWrite === false) this.#finish();
     return null;
@@ -325,14 +333,14 @@ export class StreamTransport extends Transport implements IntakeSource {
   /** See {@linkcode Transport.write}. */
   write(data: Uint8Array | string): void {
     checkData(data);
-    if (this.#closeCalled) throw new Error("write() after close()");
-    if (this.#eofWritten) throw new Error("write() after writeEof()");
+    if (this.#is(CLOSE_CALLED)) throw new Error("write() after close()");
+    if (this.#is(EOF_WRITTEN)) throw new Error("write() after writeEof()");
     // Lost: dropped, as in asyncio; `connectionLost` and `drain()` say why.
-    if (this.#closing) return;
+    if (this.#is(CLOSING)) return;
     if (this.#out === UNUSED) this.#out = new WriteBuffer();
     this.#out.append(data);
     if (this.#out.length > this.#high) this.#overflow();
-    else if (!this.#dirty && !this.#writing) this.#flushAtTurnEnd();
+    else if (!this.#is(DIRTY) && !this.#is(WRITING)) this.#flushAtTurnEnd();
   }
 
   /** See {@linkcode Transport.writeLines}. */
@@ -343,19 +351,19 @@ export class StreamTransport extends Transport implements IntakeSource {
   }
 
   #flushAtTurnEnd(): void {
-    this.#dirty = true;
+    this.#state |= DIRTY;
     atTurnEnd(this);
   }
 
   /** See {@linkcode TurnListener.turnEnded}. */
   turnEnded(): void {
-    this.#dirty = false;
+    this.#state &= ~DIRTY;
     this.flush();
   }
 
   #overflow(): void {
-    if (!this.#full) {
-      this.#full = true;
+    if (!this.#is(FULL)) {
+      this.#state |= FULL;
       this.#tell(() => this.#protocol?.pauseWriting?.());
     }
     this.flush();
@@ -364,8 +372,8 @@ export class StreamTransport extends Transport implements IntakeSource {
   /** Sends what is buffered, unless that is under way. */
   flush(): void {
     const upgrading = this.#upgrading;
-    if (this.#writing || this.#out.length === 0 || upgrading?.clear === 0) return;
-    this.#writing = true;
+    if (this.#is(WRITING) || this.#out.length === 0 || upgrading?.clear === 0) return;
+    this.#state |= WRITING;
     const head = this.#out.head();
     this.carrier.write(upgrading === null ? head : head.subarray(0, upgrading.clear)).then(
       this.#onWritten ??= (n) => this.#written(n),
@@ -374,25 +382,25 @@ export class StreamTransport extends Transport implements IntakeSource {
   }
 
   #written(n: number): void {
-    this.#writing = false;
-    if (this.#lost) return;
+    this.#state &= ~WRITING;
+    if (this.#is(LOST)) return;
     this.#out.sent(n);
     this.#progress?.advance(n, this.#out.length);
     const upgrading = this.#upgrading;
     if (upgrading !== null && (upgrading.clear -= n) === 0) upgrading.sent.resolve(null);
     this.flush();
-    if (this.#full && this.#out.length <= this.#low) {
-      this.#full = false;
+    if (this.#is(FULL) && this.#out.length <= this.#low) {
+      this.#state &= ~FULL;
       this.#tell(() => this.#protocol?.resumeWriting?.());
     }
     if (this.#out.length === 0) this.#sentAll();
   }
 
   #writeFailed(error: unknown): void {
-    this.#writing = false;
-    if (this.#lost) return;
+    this.#state &= ~WRITING;
+    if (this.#is(LOST)) return;
     this.#out.clear();
-    if (this.#closeCalled || this.#intake === null) this.#lose(error);
+    if (this.#is(CLOSE_CALLED) || this.#intake === null) this.#lose(error);
     else this.#salvage(this.#intake, error);
   }
 
@@ -403,8 +411,8 @@ export class StreamTransport extends Transport implements IntakeSource {
    */
   async #salvage(intake: Intake, error: unknown): Promise<void> {
     this.#writeError = error;
-    this.#closing = true;
-    this.#readingPaused = false;
+    this.#state |= CLOSING;
+    this.#state &= ~READING_PAUSED;
     intake.takeIn(SALVAGE);
     for (let seen = -1; !intake.ended && intake.reads !== seen;) {
       seen = intake.reads;
@@ -414,15 +422,15 @@ export class StreamTransport extends Transport implements IntakeSource {
   }
 
   #sentAll(): void {
-    if (this.#eofWritten && !this.#eofSent) this.#sendEof();
-    else if (this.#closing) this.#finish();
+    if (this.#is(EOF_WRITTEN) && !this.#is(EOF_SENT)) this.#sendEof();
+    else if (this.#is(CLOSING)) this.#finish();
   }
 
   /** How far sending has come since somebody first asked. */
   get progress(): SendProgress {
     if (this.#progress === null) {
       this.#progress = new SendProgress();
-      if (this.#lost) this.#progress.end(this.#lostBy);
+      if (this.#is(LOST)) this.#progress.end(this.#lostBy);
     }
     return this.#progress;
   }
@@ -437,18 +445,18 @@ export class StreamTransport extends Transport implements IntakeSource {
     if (!this.canWriteEof()) {
       throw new Error("writeEof() can't be had over TLS, which has no half-close: use close()");
     }
-    if (this.#closing || this.#eofWritten) return;
-    this.#eofWritten = true;
+    if (this.#is(CLOSING) || this.#is(EOF_WRITTEN)) return;
+    this.#state |= EOF_WRITTEN;
     if (this.#out.length === 0) this.#sendEof();
     else this.flush();
   }
 
   #sendEof(): void {
-    this.#writing = true;
+    this.#state |= WRITING;
     this.carrier.closeWrite().then(() => {
-      this.#writing = false;
-      this.#eofSent = true;
-      if (this.#closing) this.#finish();
+      this.#state &= ~WRITING;
+      this.#state |= EOF_SENT;
+      if (this.#is(CLOSING)) this.#finish();
     }, (error) => this.#writeFailed(error));
   }
 
@@ -474,13 +482,13 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** See {@linkcode Transport.isClosing}. */
   isClosing(): boolean {
-    return this.#closing;
+    return this.#is(CLOSING);
   }
 
   /** See {@linkcode Transport.close}. */
   close(): void {
-    if (this.#closeCalled) return;
-    this.#closeCalled = true;
+    if (this.#is(CLOSE_CALLED)) return;
+    this.#state |= CLOSE_CALLED;
     this.#finish();
   }
 
@@ -491,24 +499,27 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** Closes, once all is sent. */
   #finish(): void {
-    if (this.#lost || this.#writeError !== null) return;
-    this.#closing = true;
+    if (this.#is(LOST) || this.#writeError !== null) return;
+    this.#state |= CLOSING;
     if (this.#upgrading !== null) {
       // Before the first handshake there is nothing to send; later the upgrade comes first.
       if (this.#protocol === null) this.#lose(null);
       return;
     }
     if (this.#out.length > 0) return this.flush();
-    if (!this.#writing) this.#leave();
+    if (!this.#is(WRITING)) this.#leave();
   }
 
   /** All is sent: says goodbye, and makes sure that closing does not take back what was sent. */
   async #leave(): Promise<void> {
-    this.#writing = true; // Nothing else may be under way on the carrier.
+    this.#state |= WRITING; // Nothing else may be under way on the carrier.
     try {
-      if (!this.#readEnded || this.carrier.goodbye) {
+      if (!this.#is(READ_ENDED) || this.carrier.goodbye) {
         const pending = this.#intake?.handOver() ?? this.#push?.handOver().pending;
-        await leave(this.carrier, { pending, halfClose: this.canWriteEof() && !this.#eofSent });
+        await leave(this.carrier, {
+          pending,
+          halfClose: this.canWriteEof() && !this.#is(EOF_SENT),
+        });
       }
     } catch {
       // All was sent, and the peer is gone already: to this side that is an end like any other.
@@ -518,8 +529,8 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** The end: frees the carrier and tells the protocol. */
   #lose(error: unknown): void {
-    if (this.#lost) return;
-    this.#lost = this.#closing = true;
+    if (this.#is(LOST)) return;
+    this.#state |= LOST | CLOSING;
     this.#lostBy = error;
     this.#out.clear();
     this.#progress?.end(error);

@@ -3,18 +3,19 @@ import { acceptFrom } from "../../net/accept.ts";
 import { FakeListener } from "../fake_listener.ts";
 import { settled, Sink, turns } from "../support.ts";
 
-/** Accepts once from a scripted listener, which `close()` closes on purpose. */
+/** Accepts from a scripted listener, which `close()` closes on purpose. */
 function accepting(listener: FakeListener) {
   const sink = new Sink();
   const closed = Promise.withResolvers<void>();
+  const { promise: accepted, resolve: connected } = Promise.withResolvers<Deno.Conn>();
   let isClosed = false;
-  const accepted = acceptFrom(listener, () => isClosed, closed.promise, sink);
+  const ended = acceptFrom(listener, () => isClosed, closed.promise, sink, connected);
   const close = () => {
     isClosed = true;
     listener.close();
     closed.resolve();
   };
-  return { accepted, close, sink };
+  return { accepted, close, ended, sink };
 }
 
 /** What accept fails with when there are no descriptors left. */
@@ -26,9 +27,11 @@ Deno.test("acceptFrom() passes over peers that left before, at once and in silen
   listener.push(new Deno.errors.ConnectionAborted("left"));
   listener.push(new Deno.errors.ConnectionReset("left"));
   const conn = listener.connect();
-  const { accepted, sink } = accepting(listener);
+  const { accepted, close, ended, sink } = accepting(listener);
   assert(await settled(accepted), "it waited");
   assertStrictEquals(await accepted as unknown, conn);
+  close();
+  await ended;
   assertEquals(sink.contexts, []);
 });
 
@@ -37,7 +40,7 @@ Deno.test("acceptFrom() reports a lack of descriptors once, waits, and goes on",
   const error = emfile();
   listener.push(error);
   listener.push(emfile());
-  const { accepted, sink } = accepting(listener);
+  const { accepted, close, ended, sink } = accepting(listener);
   const context = await sink.next();
   assertStrictEquals(context.exception, error);
   assertStrictEquals(context.socket, listener);
@@ -46,24 +49,25 @@ Deno.test("acceptFrom() reports a lack of descriptors once, waits, and goes on",
   assertEquals(listener.accepts, 1, "a busy loop");
   const conn = listener.connect();
   assertStrictEquals(await accepted as unknown, conn);
-  assertEquals([listener.accepts, sink.contexts.length], [3, 1]);
+  assertEquals([listener.accepts, sink.contexts.length], [4, 1]);
+  close();
+  await ended;
 });
 
 Deno.test("acceptFrom() ends its wait when the listener is closed", async () => {
   const listener = new FakeListener();
   listener.push(emfile());
-  const { accepted, close, sink } = accepting(listener);
+  const { close, ended, sink } = accepting(listener);
   await sink.next();
   close();
-  assert(await settled(accepted), "it goes on waiting");
-  assertStrictEquals(await accepted, null);
+  assert(await settled(ended), "it goes on waiting");
   assertEquals(sink.contexts.length, 1);
 });
 
 Deno.test("acceptFrom() ends when the listener is closed while it accepts", async () => {
-  const { accepted, close, sink } = accepting(new FakeListener());
+  const { close, ended, sink } = accepting(new FakeListener());
   close();
-  assertStrictEquals(await accepted, null);
+  await ended;
   assertEquals(sink.contexts, []);
 });
 
@@ -71,7 +75,7 @@ Deno.test("acceptFrom() ends when somebody else has closed the listener, and say
   const listener = new FakeListener();
   const error = new Deno.errors.BadResource("closed");
   listener.push(error);
-  const { accepted, sink } = accepting(listener);
-  assertStrictEquals(await accepted, null);
+  const { ended, sink } = accepting(listener);
+  await ended;
   assertEquals(sink.contexts.map(({ exception }) => exception), [error]);
 });
