@@ -7,7 +7,7 @@ import { findByte } from "./find_byte.ts";
 import { NewlineIndex } from "./newline_index.ts";
 
 /** The size of a connection's first chunk, in bytes: an idle connection costs little. */
-const FIRST = 256;
+const FIRST = 192;
 /** The largest chunk for lines and frames, in bytes. It bounds what a small result keeps alive. */
 const LARGE = 65_536;
 /** The largest chunk for reads that ask for more than {@linkcode LARGE}, in bytes. */
