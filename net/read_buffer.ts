@@ -7,7 +7,7 @@ import { findByte } from "./find_byte.ts";
 import { NewlineIndex } from "./newline_index.ts";
 
 /** The size of a connection's first chunk, in bytes: an idle connection costs little. */
-const FIRST = 192;
+const FIRST = 256;
 /** The largest chunk for lines and frames, in bytes. It bounds what a small result keeps alive. */
 const LARGE = 65_536;
 /** The largest chunk for reads that ask for more than {@linkcode LARGE}, in bytes. */
@@ -111,7 +111,7 @@ export class ReadBuffer {
       this.#renew(Math.max(this.#size, this.length + bytes.length));
     } else if (this.#chunk.length - this.#end < bytes.length) {
       this.#renew(Math.max(this.#size, 2 * this.length + bytes.length));
-      if (this.#size < LARGE) this.#size *= 4;
+      if (this.#size < LARGE) this.#size = Math.min(this.#size * 4, LARGE);
     }
     this.#chunk.set(bytes, this.#end);
     this.#end += bytes.length;
