@@ -42,12 +42,8 @@ export async function acceptFrom(
       if (isClosed()) return;
       if (leftEarly(exception)) continue;
       if (isGone(exception)) {
-        return report(
-          sink,
-          listener,
-          exception,
-          "it was closed by other means than the server's close()",
-        );
+        report(sink, listener, exception, "it was closed by other means than the server's close()");
+        return;
       }
       if (!reported) report(sink, listener, exception, "trying again");
       reported = true;

@@ -123,7 +123,7 @@ export class Intake extends ReadBuffer {
    * What a read of the carrier comes to: how many bytes, the bytes, `null` at the end, or an error.
    *
    * A field, so that a wait makes no closure, and one for answers and errors, which saves each
-   * connection 170 bytes. `then` on the carrier's own promise instead of an `async` function takes a
+   * connection 64 bytes of heap. `then` on the carrier's own promise instead of an `async` function takes a
    * ping-pong from 0.85 to 1.0 times a bare loop.
    */
   readonly #onAnswer = (answer: unknown): void => {

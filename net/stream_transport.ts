@@ -24,7 +24,6 @@ import { checkWriteBufferLimits } from "./write_buffer_limits.ts";
 /** How much is taken in from a broken connection, in bytes: more than a system's buffer holds. */
 const SALVAGE = 8_388_608;
 
-const IN_CALLBACK = "Unhandled exception in a protocol's callback";
 const DEFAULTS = checkWriteBufferLimits();
 /** What a transport has that never wrote: many connections only listen. */
 const UNUSED = new WriteBuffer();
@@ -154,11 +153,7 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   #begin(protocol: BaseProtocol): void {
     this.#protocol = protocol;
-    try {
-      protocol.connectionMade?.(this);
-    } catch (exception) {
-      this.#report(IN_CALLBACK, exception);
-    }
+    this.#tell(() => protocol.connectionMade?.(this));
     this.#pushIfNobodyPulls();
   }
 
@@ -194,7 +189,7 @@ export class StreamTransport extends Transport implements IntakeSource {
     try {
       return callback();
     } catch (exception) {
-      this.#report(IN_CALLBACK, exception);
+      this.#report("Unhandled exception in a protocol's callback", exception);
       if (isFatal) this.#lose(exception);
       return undefined;
     }

@@ -6,6 +6,7 @@ import {
 } from "@asyncio/streams";
 import { assert, assertEquals } from "@std/assert";
 import { delay } from "@std/async/delay";
+import { once } from "node:events";
 import { connect } from "node:net";
 import type { Carrier } from "../../net/carrier.ts";
 import { DuplexCarrier } from "../../net/duplex_carrier.ts";
@@ -72,9 +73,10 @@ test("close() ends at once where the peer has reset the connection", async () =>
   const socket = connect(port, "127.0.0.1");
   const inner = new DuplexCarrier(socket, { localAddr: null, remoteAddr: null });
   const carrier = await openTls(inner, planUpgrade(trusting, false, options));
+  const reset = once(socket, "close");
   socket.resetAndDestroy();
+  await reset;
   carrier.close();
-  await delay(50);
   mayClose.resolve();
   const took = await closed.promise;
   assert(took < 1_000, `${took} ms`);
