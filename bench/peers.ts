@@ -6,7 +6,7 @@
 import { type Command, firstOutput, onCores, path, type Tools } from "./tools.ts";
 
 /** What a server does with each connection; not each knows each. */
-export type Kind = "bytes" | "lines" | "iteration" | "frames" | "idle" | "tls";
+export type Kind = "bytes" | "blocks" | "lines" | "iteration" | "frames" | "idle" | "tls";
 
 /** A server that is compared. */
 export type Peer =

@@ -56,7 +56,8 @@ const echoes: readonly EchoWorkload[] = [
     unit: "messages/s",
     load: { message: "x", size: 1 << 20, depth: 1, connections: 2 },
     contenders: {
-      ours: ["ours", "bytes"],
+      "ours, readInto": ["ours", "blocks"],
+      "ours, read": ["ours", "bytes"],
       "bare Deno, 64 KiB reads": ["Deno.Conn", "bytes"],
       "web streams": ["web streams", "bytes"],
       "node:net": ["node:net", "bytes"],

@@ -25,8 +25,12 @@ export interface IntakeSource {
 
 /** What intakes know of readers; one for all, for closures of each would cost each memory. */
 export interface ReaderHooks {
-  /** Called whenever bytes or the end have come by {@linkcode Intake.pull}. */
-  arrived(reader: StreamReader): void;
+  /**
+   * Called whenever bytes or the end have come by {@linkcode Intake.pull}.
+   *
+   * @param placed How many bytes have come in the memory that the reader gave.
+   */
+  arrived(reader: StreamReader, placed: number): void;
   /** Tells whether a read waits. */
   awaited(reader: StreamReader): boolean;
 }
@@ -48,6 +52,8 @@ export class Intake extends ReadBuffer {
   reads = 0;
   readonly #reader: StreamReader;
   #reading = false;
+  /** The memory of the reader's that the read under way stores in. */
+  #target: Uint8Array | null = null;
   /** How many bytes to take in though nobody reads them: see {@linkcode takeIn}. */
   #ahead = 0;
   /** Who gets the read under way, since {@linkcode handOver}. */
@@ -74,23 +80,30 @@ export class Intake extends ReadBuffer {
     return this.#reading;
   }
 
+  /** The read under way stores in the reader's memory. */
+  get lent(): boolean {
+    return this.#target !== null;
+  }
+
   /**
    * Asks the source for more, unless that is under way.
    *
    * @param want How many bytes the reader would take, at the most.
+   * @param target Where to store them, if not here; nothing may be buffered then.
    */
-  pull(want: number): void {
+  pull(want: number, target: Uint8Array | null = null): void {
     const { source } = this;
     if (source === null || this.#reading || this.ended || !source.beforeRead()) return;
     this.#reading = true;
     const { carrier } = source;
-    const answer = carrier.receive?.() ?? carrier.read(this.space(want));
+    const answer = carrier.receive?.() ??
+      carrier.read(target === null ? this.space(want) : this.#target = target);
     answer.then(this.#onAnswer, this.#onAnswer);
   }
 
   /** Lets a reader that waits go on: the source reads again. */
   resume(): void {
-    Intake.hooks.arrived(this.#reader);
+    Intake.hooks.arrived(this.#reader, 0);
   }
 
   /**
@@ -108,7 +121,7 @@ export class Intake extends ReadBuffer {
     if (this.ended) return;
     if (error === null) this.eof = true;
     else this.fault = error;
-    Intake.hooks.arrived(this.#reader);
+    Intake.hooks.arrived(this.#reader, 0);
   }
 
   /** Gives up the source; what is buffered stays. Returns the read that is still under way. */
@@ -129,21 +142,31 @@ export class Intake extends ReadBuffer {
   readonly #onAnswer = (answer: unknown): void => {
     this.#reading = false;
     this.reads++;
-    if (this.#heir !== null) return this.#inherit(answer);
-    if (typeof answer === "number") this.filled(answer);
-    else if (answer instanceof Uint8Array) this.adopt(answer as Uint8Array<ArrayBuffer>);
-    else if (answer === null) return this.end(this.source?.readEnded() ?? null);
-    else return this.source?.readFailed(answer);
-    Intake.hooks.arrived(this.#reader);
+    const target = this.#target;
+    this.#target = null;
+    if (this.#heir !== null) return this.#inherit(answer, target);
+    let placed = 0;
+    if (typeof answer === "number") {
+      if (target === null) this.filled(answer);
+      else if (this.length === 0) placed = answer;
+      else this.append(target.subarray(0, answer)); // Behind what was fed by hand meanwhile.
+    } else if (answer instanceof Uint8Array) this.adopt(answer as Uint8Array<ArrayBuffer>);
+    else if (answer === null) this.end(this.source?.readEnded() ?? null);
+    else {
+      this.source?.readFailed(answer);
+      if (!this.ended) return; // It will be, when the loss is told.
+    }
+    Intake.hooks.arrived(this.#reader, placed);
     if (this.length < this.#ahead) this.pull(this.#ahead);
   };
 
-  #inherit(answer: unknown): void {
+  #inherit(answer: unknown, target: Uint8Array | null): void {
     const heir = this.#heir!;
     this.#heir = null;
-    if (typeof answer === "number") heir.resolve(this.lentBytes(answer));
-    else if (answer instanceof Uint8Array || answer === null) heir.resolve(answer);
-    else return heir.reject(answer);
-    Intake.hooks.arrived(this.#reader);
+    if (typeof answer === "number") {
+      heir.resolve(target === null ? this.lentBytes(answer) : target.slice(0, answer));
+    } else if (answer instanceof Uint8Array || answer === null) heir.resolve(answer);
+    else heir.reject(answer);
+    Intake.hooks.arrived(this.#reader, 0);
   }
 }

@@ -15,6 +15,13 @@ const handlers: Record<string, Handler> = {
       await writer.drain();
     }
   },
+  async blocks(reader, writer) {
+    const block = new Uint8Array(BLOCK);
+    for (let n; (n = await reader.readInto(block)) > 0;) {
+      writer.write(block.subarray(0, n));
+      await writer.drain();
+    }
+  },
   async lines(reader, writer) {
     for (let line; (line = await reader.readLine()).length > 0;) {
       writer.write(line);

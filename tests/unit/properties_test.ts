@@ -18,7 +18,10 @@ const content = fc.oneof(
 );
 
 const readKind = fc.oneof(
-  fc.record({ op: fc.constantFrom("read", "exactly"), n: fc.oneof(fc.nat(20), fc.nat(100_000)) }),
+  fc.record({
+    op: fc.constantFrom("read", "into", "exactly"),
+    n: fc.oneof(fc.nat(20), fc.nat(100_000)),
+  }),
   fc.record({ op: fc.constantFrom("line", "until", "all", "aborted"), n: fc.nat(100_000) }),
 );
 type ReadKind = { op: string; n: number };
@@ -38,6 +41,10 @@ async function readSome(reader: StreamReader, { op, n }: ReadKind): Promise<Uint
     switch (op) {
       case "read":
         return await reader.read(n + 1);
+      case "into": {
+        const target = new Uint8Array(n + 1);
+        return target.subarray(0, await reader.readInto(target));
+      }
       case "exactly":
         return await reader.readExactly(n);
       case "line":

@@ -18,7 +18,15 @@ const reads: Record<string, (reader: StreamReader, options: WaitOptions) => Prom
   "readLine()": (reader, options) => reader.readLine(options),
   "readExactly()": (reader, options) => reader.readExactly(9, options),
   "readUntil()": (reader, options) => reader.readUntil(["END", "\n\n"], options),
+  "readInto()": (reader, options) => readInto(reader, 5, options),
+  "readInto() of a long array": (reader, options) => readInto(reader, 65_536, options),
 };
+
+async function readInto(reader: StreamReader, length: number, options: WaitOptions) {
+  const target = new Uint8Array(length);
+  return target.subarray(0, await reader.readInto(target, options));
+}
+
 const pieces = ["one", " t", "wo\n", "\n thr", "ee EN", "D four"];
 
 for (const [name, read] of Object.entries(reads)) {

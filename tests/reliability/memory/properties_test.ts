@@ -34,7 +34,7 @@ class Joined extends MemoryCarrier {
 const step = fc.oneof(
   fc.record({ op: fc.constant("write"), n: fc.oneof(fc.nat(50), fc.nat(200_000)) }),
   fc.record({
-    op: fc.constantFrom("read", "line", "exactly", "drain", "turn"),
+    op: fc.constantFrom("read", "into", "line", "exactly", "drain", "turn"),
     n: fc.nat(100_000),
   }),
 );
@@ -74,6 +74,11 @@ async function act(
       return void sent.push(pattern(n));
     case "read":
       return await read((options) => reader.read(n + 1, options));
+    case "into":
+      return await read(async (options) => {
+        const target = new Uint8Array(n + 1);
+        return target.subarray(0, await reader.readInto(target, options));
+      });
     case "line":
       return await read((options) => reader.readLine(options));
     case "exactly":
