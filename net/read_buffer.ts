@@ -76,7 +76,8 @@ export class ReadBuffer {
     // them the writes that answer them. And when the chunk was made for more than what comes now.
     const fits = length - this.#end >= Math.max(size >> 3, this.#last);
     if (!fits || (length >= 4 * size && this.length < size)) {
-      this.#renew(Math.max(size, 2 * this.length));
+      // A long line has come so far: the rest of it asks for more.
+      this.#renew(Math.max(this.length < LARGE ? size : this.#size, 2 * this.length));
     }
     const end = this.#end;
     return this.#lent = end === 0

@@ -16,6 +16,12 @@ import type { WaitOptions } from "./wait_options.ts";
 export const DEFAULT_LIMIT = 65_536;
 
 /**
+ * What a search asks for, in bytes: memory for small results, whatever the limit is, so that they need
+ * not be copied out of a larger chunk.
+ */
+const SEARCHED = 65_536;
+
+/**
  * So long must the array be that a read fills directly, in bytes: an echo of 64 KiB messages is 8 % faster for
  * that, one of 1 MiB messages 25 %. A shorter one is filled from the buffer, which reads ahead.
  */
@@ -241,7 +247,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       const line = this.#bufferedLine();
       if (line !== null) return promiseOf(line);
     }
-    return this.#read("readLine", this.#line, this.#limit, options);
+    return this.#read("readLine", this.#line, SEARCHED, options);
   }
 
   /**
@@ -324,7 +330,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return this.#read(
       "readUntil",
       (read) => this.#until(separators, longest, read),
-      this.#limit,
+      SEARCHED,
       options,
     );
   }

@@ -1,8 +1,8 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { IncompleteReadError, LimitOverrunError } from "../../net/errors.ts";
 import type { Separator } from "../../net/separators.ts";
 import { StreamReader } from "../../net/stream_reader.ts";
-import { bytes, settled, text } from "../support.ts";
+import { bytes, memoryStreams, settled, text } from "../support.ts";
 
 function fed(limit: number, ...pieces: string[]): StreamReader {
   const reader = new StreamReader({ limit });
@@ -132,6 +132,19 @@ Deno.test("readUntil() refuses what is no separator", async () => {
     await assertRejects(() => reader.readUntil(separator as Separator), kind);
   }
   assertEquals(text(await reader.readUntil()), "data\n");
+});
+
+Deno.test("with a raised limit, too, short lines of a fast peer share memory of at most 64 KiB", async () => {
+  const { carrier, reader, writer } = memoryStreams({ limit: 2 ** 24 });
+  for (let batch = 0; batch < 20; batch++) {
+    carrier.send("0123456\n".repeat(8_000));
+    const [first, second] = [await reader.readLine(), await reader.readUntil("\n")];
+    assertStrictEquals(first.buffer, second.buffer, "each was copied");
+    assert(first.buffer.byteLength <= 65_536);
+    for (let i = 2; i < 8_000; i++) await reader.readLine();
+  }
+  writer.close();
+  await writer.waitClosed();
 });
 
 /** How long a line of `size` bytes takes that comes in pieces of 4 KiB, each looked at, in ms. */
