@@ -7,6 +7,8 @@ import type { Carrier } from "./carrier.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import type { StreamReader } from "./stream_reader.ts";
 
+const HERE = Symbol("the intake's own buffer");
+
 /** Where an intake gets more bytes from: a transport, asked only when a read can't be answered. */
 export interface IntakeSource {
   /** What to read from. */
@@ -51,9 +53,8 @@ export class Intake extends ReadBuffer {
   /** How many reads of carriers have been answered. */
   reads = 0;
   readonly #reader: StreamReader;
-  #reading = false;
-  /** The memory of the reader's that the read under way stores in. */
-  #target: Uint8Array | null = null;
+  /** What the read under way stores in: this buffer, or the reader's memory. */
+  #reading: typeof HERE | Uint8Array | null = null;
   /** How many bytes to take in though nobody reads them: see {@linkcode takeIn}. */
   #ahead = 0;
   /** Who gets the read under way, since {@linkcode handOver}. */
@@ -77,12 +78,12 @@ export class Intake extends ReadBuffer {
 
   /** A read of the carrier is under way. */
   get reading(): boolean {
-    return this.#reading;
+    return this.#reading !== null;
   }
 
   /** The read under way stores in the reader's memory. */
   get lent(): boolean {
-    return this.#target !== null;
+    return this.#reading !== null && this.#reading !== HERE;
   }
 
   /**
@@ -93,11 +94,11 @@ export class Intake extends ReadBuffer {
    */
   pull(want: number, target: Uint8Array | null = null): void {
     const { source } = this;
-    if (source === null || this.#reading || this.ended || !source.beforeRead()) return;
-    this.#reading = true;
+    if (source === null || this.#reading !== null || this.ended || !source.beforeRead()) return;
+    this.#reading = HERE;
     const { carrier } = source;
     const answer = carrier.receive?.() ??
-      carrier.read(target === null ? this.space(want) : this.#target = target);
+      carrier.read(target === null ? this.space(want) : this.#reading = target);
     answer.then(this.#onAnswer, this.#onAnswer);
   }
 
@@ -127,7 +128,7 @@ export class Intake extends ReadBuffer {
   /** Gives up the source; what is buffered stays. Returns the read that is still under way. */
   handOver(): PendingRead | null {
     this.source = null;
-    if (!this.#reading) return null;
+    if (this.#reading === null) return null;
     this.#heir = Promise.withResolvers();
     return this.#heir.promise;
   }
@@ -140,10 +141,9 @@ export class Intake extends ReadBuffer {
    * ping-pong from 0.85 to 1.0 times a bare loop.
    */
   readonly #onAnswer = (answer: unknown): void => {
-    this.#reading = false;
+    const target = this.#reading === HERE ? null : this.#reading;
+    this.#reading = null;
     this.reads++;
-    const target = this.#target;
-    this.#target = null;
     if (this.#heir !== null) return this.#inherit(answer, target);
     let placed = 0;
     if (typeof answer === "number") {

@@ -6,6 +6,7 @@
 import { concat } from "@std/bytes/concat";
 import { IncompleteReadError, LimitOverrunError } from "./errors.ts";
 import { Intake } from "./intake.ts";
+import { PushingTransport } from "./pushing_transport.ts";
 import { encode, type Separator, toSeparators } from "./separators.ts";
 import { StreamTransport } from "./stream_transport.ts";
 import type { ReadTransport } from "./transports.ts";
@@ -107,9 +108,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   #pending: Read<unknown> | null = null;
   /** Bytes were fed by hand, and the read that waits will see them when the caller is done. */
   #waking = false;
-  /** A transport that pushes, and can be paused while too much is buffered. */
-  #transport: ReadTransport | null = null;
-  #transportPaused = false;
+  #pusher: PushingTransport | null = null;
   #readable: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
 
   static {
@@ -407,12 +406,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     if (data.length === 0) return;
     intake.append(data);
     this.#wake();
-    if (
-      this.#transport !== null && !this.#transportPaused && intake.length > 2 * this.#limit
-    ) {
-      this.#transportPaused = true;
-      this.#transport.pauseReading();
-    }
+    this.#pusher?.pushed(intake.length);
   }
 
   /** Says that no more bytes come; it may be called twice. */
@@ -447,11 +441,11 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * @throws {Error} If the reader has one already.
    */
   setTransport(transport: ReadTransport): void {
-    if (this.#transport !== null || this.#intake.source !== null) {
+    if (this.#pusher !== null || this.#intake.source !== null) {
       throw new Error("the reader has a transport already");
     }
     if (transport instanceof StreamTransport && transport.pulledBy(this.#intake)) return;
-    this.#transport = transport;
+    this.#pusher = new PushingTransport(transport, this.#limit);
   }
 
   // What a read does with the buffer: each answers, returns null if it needs more bytes, or throws.
@@ -543,19 +537,19 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 
   #take(n: number): Uint8Array<ArrayBuffer> {
-    if (this.#pending !== null || this.#transportPaused) this.#taken(n);
+    if (this.#pending !== null || this.#pusher !== null) this.#taken(n);
     return this.#intake.take(n);
   }
 
   #moveTo(target: Uint8Array): number {
     const n = Math.min(target.length, this.#intake.length);
-    if (this.#pending !== null || this.#transportPaused) this.#taken(n);
+    if (this.#pending !== null || this.#pusher !== null) this.#taken(n);
     return this.#intake.moveTo(target);
   }
 
   /** Has more bytes come for the read that waits, however many are buffered. */
   #ask({ want, target }: Progress): void {
-    if (this.#transportPaused) this.#resumeTransport();
+    this.#pusher?.resume();
     this.#intake.pull(want, target);
   }
 
@@ -564,14 +558,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     // A read that needs no wait may take bytes from under a search that does.
     const pending = this.#pending;
     if (pending !== null) pending.searched = Math.max(0, pending.searched - n);
-    if (this.#transportPaused && this.#intake.length - n <= this.#limit) {
-      this.#resumeTransport();
-    }
-  }
-
-  #resumeTransport(): void {
-    this.#transportPaused = false;
-    this.#transport!.resumeReading();
+    this.#pusher?.taken(this.#intake.length - n);
   }
 
   // Waiting

@@ -78,14 +78,12 @@ export class StreamTransport extends Transport implements IntakeSource {
   readonly #loop: ExceptionSink;
   #out = UNUSED;
   #progress: SendProgress | null = null;
-  /** What a write of the carrier calls; made with the first one. */
-  #onWritten: ((n: number) => void) | null = null;
-  #onWriteError: ((error: unknown) => void) | null = null;
+  /** What a write of the carrier comes to, a count or an error; made with the first one. */
+  #onWritten: ((answer: unknown) => void) | null = null;
   #protocol: BaseProtocol | null = null;
   #intake: Intake | null = null;
   #push: PushLoop | null = null;
-  #high = DEFAULTS.high;
-  #low = DEFAULTS.low;
+  #limits = DEFAULTS;
   /** Why, or `null` for a regular end. */
   #lostBy: unknown = null;
   /** Why the carrier takes no more. */
@@ -339,7 +337,7 @@ export class StreamTransport extends Transport implements IntakeSource {
     if (this.#is(CLOSING)) return;
     if (this.#out === UNUSED) this.#out = new WriteBuffer();
     this.#out.append(data);
-    if (this.#out.length > this.#high) this.#overflow();
+    if (this.#out.length > this.#limits.high) this.#overflow();
     else if (!this.#is(DIRTY) && !this.#is(WRITING)) this.#flushAtTurnEnd();
   }
 
@@ -375,10 +373,12 @@ export class StreamTransport extends Transport implements IntakeSource {
     if (this.#is(WRITING) || this.#out.length === 0 || upgrading?.clear === 0) return;
     this.#state |= WRITING;
     const head = this.#out.head();
-    this.carrier.write(upgrading === null ? head : head.subarray(0, upgrading.clear)).then(
-      this.#onWritten ??= (n) => this.#written(n),
-      this.#onWriteError ??= (error) => this.#writeFailed(error),
-    );
+    const onWritten = this.#onWritten ??= (answer) => {
+      if (typeof answer === "number") this.#written(answer);
+      else this.#writeFailed(answer);
+    };
+    this.carrier.write(upgrading === null ? head : head.subarray(0, upgrading.clear))
+      .then(onWritten, onWritten);
   }
 
   #written(n: number): void {
@@ -389,7 +389,7 @@ export class StreamTransport extends Transport implements IntakeSource {
     const upgrading = this.#upgrading;
     if (upgrading !== null && (upgrading.clear -= n) === 0) upgrading.sent.resolve(null);
     this.flush();
-    if (this.#is(FULL) && this.#out.length <= this.#low) {
+    if (this.#is(FULL) && this.#out.length <= this.#limits.low) {
       this.#state &= ~FULL;
       this.#tell(() => this.#protocol?.resumeWriting?.());
     }
@@ -467,15 +467,13 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** See {@linkcode Transport.getWriteBufferLimits}. */
   getWriteBufferLimits(): { low: number; high: number } {
-    return { low: this.#low, high: this.#high };
+    return { ...this.#limits };
   }
 
   /** See {@linkcode Transport.setWriteBufferLimits}. */
   setWriteBufferLimits(limits?: WriteBufferLimits): void {
-    const { low, high } = checkWriteBufferLimits(limits);
-    this.#high = high;
-    this.#low = low;
-    if (this.#out.length > high) this.#overflow();
+    this.#limits = checkWriteBufferLimits(limits);
+    if (this.#out.length > this.#limits.high) this.#overflow();
   }
 
   // Closing

@@ -163,9 +163,12 @@ async function timeOfLine(size: number): Promise<number> {
 }
 
 Deno.test("a search resumes where it stopped: a line of 64 MiB in small pieces costs linear time", async () => {
-  await timeOfLine(2 ** 20); // Compiles.
-  const small = await timeOfLine(8 * 2 ** 20);
-  const large = await timeOfLine(64 * 2 ** 20);
+  let [small, large] = [Infinity, Infinity];
+  // The fastest of three: what else runs on the machine only adds.
+  for (let i = 0; i < 3; i++) {
+    small = Math.min(small, await timeOfLine(8 * 2 ** 20));
+    large = Math.min(large, await timeOfLine(64 * 2 ** 20));
+  }
   // 8 times the bytes; a search from the start each time would take 64 times as long.
   assert(large < 30 * small, `8 MiB took ${small} ms, 64 MiB ${large} ms`);
 });
