@@ -170,33 +170,34 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Reads into the caller's memory, as much as has come and fits.
+   * Reads into the caller's memory: as many bytes as have come and fit.
    *
-   * It waits for at least one byte, unless EOF has come. A loop that reads into one array and
-   * writes from it makes no garbage, which pays for bulk: a proxy, a file. {@linkcode
-   * StreamWriter.write} copies, so the array may be read into again at once.
+   * It waits for at least one byte, unless EOF has come. Reading into one array again and again makes
+   * no garbage, which is most of what bulk costs. {@linkcode StreamWriter.write} copies, so a
+   * proxy may read into the array again at once.
    *
-   * The array is the reader's until the promise settles: don't use or transfer it before. For that, what
-   * ends a wait by hand, as {@linkcode setException} does, may end this one only with the next bytes
-   * or with the connection; a `signal` ends it at once.
+   * Until the promise settles, leave the array alone: bytes may be stored in it at any moment.
+   * Therefore {@linkcode setException} ends this wait only with the next bytes, or with the connection; a
+   * `signal` ends it at once.
    *
-   * @param target Where to put the bytes, from its start; any length.
+   * @param target Where to put the bytes, from its start.
    * @param options A signal to end the wait.
-   * @returns How many bytes; 0 at EOF, and for an empty `target`.
+   * @returns How many bytes; 0 at EOF, or if `target` is empty.
    * @throws {TypeError} If `target` is not a `Uint8Array`.
    * @throws {Error} If another read waits, the connection is lost, or an exception was set.
    *
    * @example
    * ```ts
-   * import { type StreamReader, type StreamWriter } from "@asyncio/streams";
+   * import { StreamReader } from "@asyncio/streams";
+   * import { assertEquals } from "@std/assert";
    *
-   * async function echo(reader: StreamReader, writer: StreamWriter) {
-   *   const block = new Uint8Array(262_144);
-   *   for (let n; (n = await reader.readInto(block)) > 0;) {
-   *     writer.write(block.subarray(0, n));
-   *     await writer.drain();
-   *   }
-   * }
+   * const reader = new StreamReader();
+   * reader.feedData(new Uint8Array([1, 2, 3]));
+   * reader.feedEof();
+   * const block = new Uint8Array(2);
+   * const sizes: number[] = [];
+   * for (let n; (n = await reader.readInto(block)) > 0;) sizes.push(n);
+   * assertEquals(sizes, [2, 1]);
    * ```
    */
   readInto(target: Uint8Array, options?: WaitOptions): Promise<number> {
@@ -421,7 +422,8 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Makes the read that waits and every later one reject with `exception`. It is not an EOF.
+   * Makes the read that waits and every later one reject with `exception`. It is not an EOF. For a
+   * {@linkcode readInto} that waits, see there.
    *
    * @param exception What to reject with.
    */

@@ -1,6 +1,7 @@
 // Every example runs as its first line says.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { deadline } from "@std/async";
+import { openConnection, startServer } from "@asyncio/streams";
 import { patience, portOf, Program, read } from "./program.ts";
 
 /** Two checkouts may be tested on one machine at the same time. */
@@ -110,6 +111,43 @@ Deno.test("http_headers.ts explains its use when the URL is missing", async () =
   const { code, stderr } = await program.end();
   assertEquals(code, 2);
   assertStringIncludes(stderr, "Usage:");
+});
+
+Deno.test("tcp_proxy.ts carries both ways, and each side's end", async () => {
+  // It answers when all has come: a proxy that swallows the end would leave both waiting.
+  await using upstream = await startServer(
+    async (reader, writer) => {
+      await using _ = writer;
+      writer.write(await reader.read());
+    },
+    "127.0.0.1",
+    0,
+  );
+  const { port } = upstream.sockets[0]!.addr as Deno.NetAddr;
+  await using proxy = example("tcp_proxy.ts", "0", `${port}`);
+  const [reader, writer] = await openConnection("127.0.0.1", await portOf(proxy));
+  await using _ = writer;
+  const data = crypto.getRandomValues(new Uint8Array(65_536));
+  const times = 64;
+  for (let i = 0; i < times; i++) {
+    writer.write(data);
+    await writer.drain();
+  }
+  writer.writeEof();
+  for (let i = 0; i < times; i++) assertEquals(await reader.readExactly(data.length), data);
+  assertEquals(await reader.read(), new Uint8Array(0));
+});
+
+Deno.test("tcp_proxy.ts hangs up when nobody listens behind it", async () => {
+  const { port } = (() => {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    return listener.addr;
+  })();
+  await using proxy = example("tcp_proxy.ts", "0", `${port}`);
+  const [reader, writer] = await openConnection("127.0.0.1", await portOf(proxy));
+  await using _ = writer;
+  assertEquals(await reader.read(), new Uint8Array(0));
+  await proxy.waitFor(/No connection: .*refused/i);
 });
 
 Deno.test({
