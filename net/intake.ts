@@ -5,7 +5,6 @@
  */
 import type { Carrier } from "./carrier.ts";
 import { ReadBuffer } from "./read_buffer.ts";
-import type { StreamReader } from "./stream_reader.ts";
 
 const HERE = Symbol("the intake's own buffer");
 
@@ -25,25 +24,11 @@ export interface IntakeSource {
   readFailed(error: unknown): void;
 }
 
-/** What intakes know of readers; one for all, for closures of each would cost each memory. */
-export interface ReaderHooks {
-  /**
-   * Called whenever bytes or the end have come by {@linkcode Intake.pull}.
-   *
-   * @param placed How many bytes have come in the memory that the reader gave.
-   */
-  arrived(reader: StreamReader, placed: number): void;
-  /** Tells whether a read waits. */
-  awaited(reader: StreamReader): boolean;
-}
-
 /** A read that is still under way when an intake gives up its source: the bytes, or `null` at EOF. */
 export type PendingRead = Promise<Uint8Array | null>;
 
 /** Bytes that came and were not taken, and what becomes of those to come. */
-export class Intake extends ReadBuffer {
-  /** How to reach readers; who defines them sets it. */
-  static hooks: ReaderHooks;
+export abstract class Intake extends ReadBuffer {
   /** No more bytes come. */
   eof = false;
   /** Why no more bytes come, where it is an error; it counts once the bytes before it can't answer. */
@@ -52,7 +37,6 @@ export class Intake extends ReadBuffer {
   source: IntakeSource | null = null;
   /** How many reads of carriers have been answered. */
   reads = 0;
-  readonly #reader: StreamReader;
   /** What the read under way stores in: this buffer, or the reader's memory. */
   #reading: typeof HERE | Uint8Array | null = null;
   /** How many bytes to take in though nobody reads them: see {@linkcode takeIn}. */
@@ -60,16 +44,15 @@ export class Intake extends ReadBuffer {
   /** Who gets the read under way, since {@linkcode handOver}. */
   #heir: PromiseWithResolvers<Uint8Array | null> | null = null;
 
-  /** Makes an empty intake of a reader. */
-  constructor(reader: StreamReader) {
-    super();
-    this.#reader = reader;
-  }
-
   /** A reader waits for more. */
-  get awaited(): boolean {
-    return Intake.hooks.awaited(this.#reader);
-  }
+  abstract get awaited(): boolean;
+
+  /**
+   * Called whenever bytes or the end have come.
+   *
+   * @param placed How many bytes have come in the memory that the reader gave.
+   */
+  protected abstract arrived(placed: number): void;
 
   /** Nothing more will come. */
   get ended(): boolean {
@@ -104,7 +87,7 @@ export class Intake extends ReadBuffer {
 
   /** Lets a reader that waits go on: the source reads again. */
   resume(): void {
-    Intake.hooks.arrived(this.#reader, 0);
+    this.arrived(0);
   }
 
   /**
@@ -122,7 +105,7 @@ export class Intake extends ReadBuffer {
     if (this.ended) return;
     if (error === null) this.eof = true;
     else this.fault = error;
-    Intake.hooks.arrived(this.#reader, 0);
+    this.arrived(0);
   }
 
   /** Gives up the source; what is buffered stays. Returns the read that is still under way. */
@@ -156,7 +139,7 @@ export class Intake extends ReadBuffer {
       this.source?.readFailed(answer);
       if (!this.ended) return; // It will be, when the loss is told.
     }
-    Intake.hooks.arrived(this.#reader, placed);
+    this.arrived(placed);
     if (this.length < this.#ahead) this.pull(this.#ahead);
   };
 
@@ -167,6 +150,6 @@ export class Intake extends ReadBuffer {
       heir.resolve(target === null ? this.lentBytes(answer) : target.slice(0, answer));
     } else if (answer instanceof Uint8Array || answer === null) heir.resolve(answer);
     else heir.reject(answer);
-    Intake.hooks.arrived(this.#reader, 0);
+    this.arrived(0);
   }
 }

@@ -3,15 +3,25 @@
  *
  * @module
  */
-import { concat } from "@std/bytes/concat";
-import { IncompleteReadError, LimitOverrunError } from "./errors.ts";
-import { Intake } from "./intake.ts";
+import {
+  all,
+  bufferedLine,
+  bufferedUntil,
+  exactly,
+  into,
+  line,
+  nothing,
+  some,
+  until,
+} from "./attempts.ts";
+import type { Intake } from "./intake.ts";
 import { PushingTransport } from "./pushing_transport.ts";
-import { encode, type Separator, toSeparators } from "./separators.ts";
+import { type Separator, toSeparators } from "./separators.ts";
 import { StreamTransport } from "./stream_transport.ts";
 import type { ReadTransport } from "./transports.ts";
 import { checkLimit, show } from "./validate.ts";
 import type { WaitOptions } from "./wait_options.ts";
+import { type Attempt, type Bytes, Reads } from "./reads.ts";
 
 /** How many bytes a line may have by default. */
 export const DEFAULT_LIMIT = 65_536;
@@ -28,8 +38,7 @@ const SEARCHED = 65_536;
  */
 const DIRECT = 16_384;
 
-const EMPTY = new Uint8Array(0);
-const NOTHING = Promise.resolve(EMPTY);
+const NOTHING = Promise.resolve(new Uint8Array(0));
 
 /** Options of {@linkcode StreamReader}. */
 export interface StreamReaderOptions {
@@ -39,32 +48,6 @@ export interface StreamReaderOptions {
    * @default {65536}
    */
   limit?: number | undefined;
-}
-
-type Bytes = Uint8Array<ArrayBuffer>;
-
-/** How far a read has come that buffered bytes may not answer at once. */
-interface Progress {
-  /** How many bytes it would take, at the most. */
-  readonly want: number;
-  /** The caller's memory, if the connection's own read may store them there. */
-  readonly target: Uint8Array | null;
-  /** How many buffered bytes are known to start no match. */
-  searched: number;
-  /** What a read to EOF has gathered. */
-  blocks: Bytes[] | null;
-}
-
-/** Answers a read, or returns `null` if it needs more bytes, or throws. */
-type Attempt<T> = (this: StreamReader, read: Progress) => T | null;
-
-type Resolve<T> = (data: T | PromiseLike<never>) => void;
-
-/** A read that may have to wait. */
-interface Read<T> extends Progress {
-  readonly attempt: Attempt<T>;
-  /** Settles the promise of one that waits. */
-  resolve(data: T | PromiseLike<never>): void;
 }
 
 let intakeOf: (reader: StreamReader) => Intake;
@@ -102,21 +85,11 @@ export function getIntake(reader: StreamReader): Intake {
  * ```
  */
 export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
-  readonly #limit: number;
-  readonly #intake = new Intake(this);
-  #exception: Error | null = null;
-  #pending: Read<unknown> | null = null;
-  /** Bytes were fed by hand, and the read that waits will see them when the caller is done. */
-  #waking = false;
-  #pusher: PushingTransport | null = null;
+  readonly #reads: Reads;
   #readable: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
 
   static {
-    intakeOf = (reader) => reader.#intake;
-    Intake.hooks = {
-      arrived: (reader, placed) => reader.#advance(placed),
-      awaited: (reader) => reader.#pending !== null,
-    };
+    intakeOf = (reader) => reader.#reads;
   }
 
   /**
@@ -128,7 +101,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    */
   constructor(options: StreamReaderOptions = {}) {
     const { limit = DEFAULT_LIMIT } = options;
-    this.#limit = checkLimit(limit);
+    this.#reads = new Reads(checkLimit(limit));
   }
 
   // Reading
@@ -159,14 +132,14 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * ```
    */
   read(n = -1, options?: WaitOptions): Promise<Uint8Array<ArrayBuffer>> {
-    const intake = this.#intake;
+    const reads = this.#reads;
     if (!Number.isInteger(n)) return refuseCount("read", n);
-    if (n < 0) return this.#read("read", this.#all, Infinity, options);
-    if (n === 0) return this.#read("read", nothing, 0, options);
-    if (intake.length > 0 && this.#free && options === undefined) {
-      return promiseOf(this.#take(Math.min(n, intake.length)));
+    if (n < 0) return reads.wait("read", all, Infinity, options);
+    if (n === 0) return reads.wait("read", nothing, 0, options);
+    if (reads.length > 0 && reads.free && options === undefined) {
+      return promiseOf(reads.take(Math.min(n, reads.length)));
     }
-    return this.#read("read", this.#some, n, options);
+    return reads.wait("read", some, n, options);
   }
 
   /**
@@ -204,20 +177,16 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     if (!(target instanceof Uint8Array)) {
       return Promise.reject(new TypeError(`readInto() takes a Uint8Array, not ${show(target)}`));
     }
+    const reads = this.#reads;
     const { length } = target;
-    if (length === 0) return this.#read("readInto", () => 0, 0, options);
-    if (this.#intake.length > 0 && this.#free && options === undefined) {
-      return Promise.resolve(this.#moveTo(target));
+    if (length === 0) return reads.wait("readInto", () => 0, 0, options);
+    if (reads.length > 0 && reads.free && options === undefined) {
+      return Promise.resolve(reads.moveTo(target));
     }
     // What can be given up must not be stored into afterwards: it gets a copy.
     const direct = length >= DIRECT && options?.signal === undefined;
-    return this.#read(
-      "readInto",
-      () => this.#into(target),
-      length,
-      options,
-      direct ? target : null,
-    );
+    const attempt = (reads: Reads) => into(reads, target);
+    return reads.wait("readInto", attempt, length, options, direct ? target : null);
   }
 
   /**
@@ -243,11 +212,12 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * ```
    */
   readLine(options?: WaitOptions): Promise<Uint8Array<ArrayBuffer>> {
-    if (options === undefined && this.#intake.length > 0) {
-      const line = this.#bufferedLine();
-      if (line !== null) return promiseOf(line);
+    const reads = this.#reads;
+    if (options === undefined && reads.length > 0) {
+      const data = bufferedLine(reads);
+      if (data !== null) return promiseOf(data);
     }
-    return this.#read("readLine", this.#line, SEARCHED, options);
+    return reads.wait("readLine", line, SEARCHED, options);
   }
 
   /**
@@ -280,11 +250,12 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     if (n < 0) {
       return Promise.reject(new RangeError(`readExactly() takes no negative count, got ${n}`));
     }
-    if (n === 0) return this.#read("readExactly", nothing, 0, options);
-    if (this.#intake.length >= n && this.#free && options === undefined) {
-      return promiseOf(this.#take(n));
+    const reads = this.#reads;
+    if (n === 0) return reads.wait("readExactly", nothing, 0, options);
+    if (reads.length >= n && reads.free && options === undefined) {
+      return promiseOf(reads.take(n));
     }
-    return this.#read("readExactly", this.#exactly, n, options);
+    return reads.wait("readExactly", exactly, n, options);
   }
 
   /**
@@ -316,8 +287,9 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     separator: Separator | readonly Separator[] = "\n",
     options?: WaitOptions,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    if (options === undefined && this.#free && !Array.isArray(separator)) {
-      const data = this.#bufferedUntil(separator as Separator);
+    const reads = this.#reads;
+    if (options === undefined && reads.free && !Array.isArray(separator)) {
+      const data = bufferedUntil(reads, separator as Separator);
       if (data !== null) return promiseOf(data);
     }
     let separators: Uint8Array[];
@@ -327,9 +299,9 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       return Promise.reject(error);
     }
     const longest = Math.max(...separators.map((bytes) => bytes.length));
-    return this.#read(
+    return reads.wait(
       "readUntil",
-      (read) => this.#until(separators, longest, read),
+      (reads, read) => until(reads, separators, longest, read),
       SEARCHED,
       options,
     );
@@ -349,17 +321,17 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * ```
    */
   atEof(): boolean {
-    return this.#intake.eof && this.#intake.length === 0;
+    return this.#reads.eof && this.#reads.length === 0;
   }
 
   /** The lines, as {@linkcode readLine} reads them, up to EOF. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
     const iterator: AsyncIterableIterator<Uint8Array<ArrayBuffer>> = {
       next: () => {
-        const line = this.#bufferedLine();
-        return line === null
+        const value = bufferedLine(this.#reads);
+        return value === null
           ? this.readLine().then(toIteratorResult)
-          : Promise.resolve({ value: line, done: false });
+          : Promise.resolve({ value, done: false });
       },
       [Symbol.asyncIterator]: () => iterator,
     };
@@ -379,13 +351,13 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     return this.#readable = new ReadableStream({
       pull: async (controller) => {
         // Handed on as it is taken: what a cancelled stream had waited for stays in the buffer.
-        const attempt = (read: Progress) => {
-          const data = this.#some(read);
+        const attempt: Attempt<Bytes> = (reads, read) => {
+          const data = some(reads, read);
           if (data !== null && data.length > 0) controller.enqueue(data);
           else if (data !== null) controller.close();
           return data;
         };
-        await this.#read("read", attempt, DEFAULT_LIMIT, { signal: cancelled.signal });
+        await this.#reads.wait("read", attempt, DEFAULT_LIMIT, { signal: cancelled.signal });
       },
       cancel: (reason) => cancelled.abort(reason),
     }, { highWaterMark: 0 });
@@ -402,23 +374,18 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    */
   feedData(data: Uint8Array): void {
     if (!(data instanceof Uint8Array)) throw new TypeError("feedData() takes a Uint8Array");
-    const intake = this.#intake;
-    if (this.#intake.eof) throw new Error("feedData() after feedEof()");
-    if (data.length === 0) return;
-    intake.append(data);
-    this.#wake();
-    this.#pusher?.pushed(intake.length);
+    if (this.#reads.eof) throw new Error("feedData() after feedEof()");
+    if (data.length > 0) this.#reads.feed(data);
   }
 
   /** Says that no more bytes come; it may be called twice. */
   feedEof(): void {
-    this.#intake.eof = true;
-    this.#wake();
+    this.#reads.feedEof();
   }
 
   /** The exception that was set, or that ended the connection, or `null`. */
   exception(): Error | null {
-    return this.#exception ?? this.#intake.fault as Error | null;
+    return this.#reads.exception;
   }
 
   /**
@@ -428,9 +395,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * @param exception What to reject with.
    */
   setException(exception: Error): void {
-    this.#exception = exception;
-    // With bytes fed in the same turn, the read that waits is answered by those if it can be.
-    if (!this.#waking) this.#fail(exception);
+    this.#reads.setException(exception);
   }
 
   /**
@@ -443,231 +408,10 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * @throws {Error} If the reader has one already.
    */
   setTransport(transport: ReadTransport): void {
-    if (this.#pusher !== null || this.#intake.source !== null) {
-      throw new Error("the reader has a transport already");
-    }
-    if (transport instanceof StreamTransport && transport.pulledBy(this.#intake)) return;
-    this.#pusher = new PushingTransport(transport, this.#limit);
-  }
-
-  // What a read does with the buffer: each answers, returns null if it needs more bytes, or throws.
-
-  #some({ want }: Progress): Bytes | null {
-    const intake = this.#intake;
-    if (intake.length > 0) return this.#take(Math.min(want, intake.length));
-    return intake.eof ? EMPTY : null;
-  }
-
-  #into(target: Uint8Array): number | null {
-    const intake = this.#intake;
-    if (intake.length > 0) return this.#moveTo(target);
-    return intake.eof ? 0 : null;
-  }
-
-  /** It moves what comes out of the buffer, so that no other read can have it meanwhile. */
-  #all(read: Progress): Uint8Array<ArrayBuffer> | null {
-    if (this.#pending !== null && this.#pending !== read) return null; // Another one waits.
-    const intake = this.#intake;
-    const blocks = read.blocks ??= [];
-    if (intake.length > 0) {
-      blocks.push(this.#take(intake.length));
-      // An exception set in the turn in which these came is found before the end is, as in asyncio.
-      if (this.#exception !== null) return null;
-    }
-    return intake.eof ? concat(blocks) : null;
-  }
-
-  #exactly({ want }: Progress): Uint8Array<ArrayBuffer> | null {
-    const intake = this.#intake;
-    if (intake.length >= want) return this.#take(want);
-    if (intake.eof) throw new IncompleteReadError(this.#take(intake.length), want);
-    return null;
-  }
-
-  /** A whole line that can be had at once, or `null`. */
-  #bufferedLine(): Uint8Array<ArrayBuffer> | null {
-    if (!this.#free) return null;
-    const at = this.#intake.indexOfNewline(0);
-    return at === -1 || at > this.#limit ? null : this.#take(at + 1);
-  }
-
-  /** The bytes up to and with `separator` that can be had at once, or `null`: without closures three times as fast. */
-  #bufferedUntil(separator: Separator): Uint8Array<ArrayBuffer> | null {
-    const bytes = typeof separator === "string" ? encode(separator) : separator;
-    if (!(bytes instanceof Uint8Array) || bytes.length === 0) return null;
-    const intake = this.#intake;
-    const at = intake.indexOf(bytes, 0, intake.length);
-    return at === -1 || at > this.#limit ? null : this.#take(at + bytes.length);
-  }
-
-  #line(read: Progress): Uint8Array<ArrayBuffer> | null {
-    const intake = this.#intake;
-    const at = intake.indexOfNewline(read.searched);
-    if (at !== -1 && at <= this.#limit) return this.#take(at + 1);
-    const { length } = intake;
-    if (at !== -1 || length > this.#limit) {
-      this.#taken(at === -1 ? length : at + 1);
-      intake.skip(at === -1 ? length : at + 1);
-      throw new RangeError(`the line is longer than the limit of ${this.#limit} bytes`);
-    }
-    if (intake.eof) return this.#take(length);
-    read.searched = length;
-    return null;
-  }
-
-  #until(
-    separators: readonly Uint8Array[],
-    longest: number,
-    read: Progress,
-  ): Bytes | null {
-    const intake = this.#intake;
-    const match = intake.find(separators, read.searched);
-    if (match !== null) {
-      if (match.start <= this.#limit) return this.#take(match.end);
-      throw this.#overrun("a separator was found", match.start);
-    }
-    // A match may have begun in the last bytes.
-    const searched = Math.max(0, intake.length + 1 - longest);
-    if (searched > this.#limit) throw this.#overrun("no separator was found", searched);
-    if (intake.eof) throw new IncompleteReadError(this.#take(intake.length), null);
-    read.searched = searched;
-    return null;
-  }
-
-  #overrun(what: string, consumed: number): LimitOverrunError {
-    return new LimitOverrunError(`${what}, beyond the limit of ${this.#limit} bytes`, consumed);
-  }
-
-  #take(n: number): Uint8Array<ArrayBuffer> {
-    if (this.#pending !== null || this.#pusher !== null) this.#taken(n);
-    return this.#intake.take(n);
-  }
-
-  #moveTo(target: Uint8Array): number {
-    const n = Math.min(target.length, this.#intake.length);
-    if (this.#pending !== null || this.#pusher !== null) this.#taken(n);
-    return this.#intake.moveTo(target);
-  }
-
-  /** Has more bytes come for the read that waits, however many are buffered. */
-  #ask({ want, target }: Progress): void {
-    this.#pusher?.resume();
-    this.#intake.pull(want, target);
-  }
-
-  /** Keeps count of `n` bytes that are being taken from the front. */
-  #taken(n: number): void {
-    // A read that needs no wait may take bytes from under a search that does.
-    const pending = this.#pending;
-    if (pending !== null) pending.searched = Math.max(0, pending.searched - n);
-    this.#pusher?.taken(this.#intake.length - n);
-  }
-
-  // Waiting
-
-  /** Nothing stands between a read and what is buffered. */
-  get #free(): boolean {
-    return this.#exception === null && !this.#waking;
-  }
-
-  #read<T>(
-    name: string,
-    attempt: Attempt<T>,
-    want: number,
-    options: WaitOptions | undefined,
-    target: Uint8Array | null = null,
-  ): Promise<T> {
-    const signal = options?.signal;
-    // The read that waits comes first.
-    if (this.#waking) this.#advance();
-    const read: Read<T> = {
-      attempt,
-      want,
-      target,
-      searched: 0,
-      blocks: null,
-      resolve: ignore,
-    };
-    try {
-      signal?.throwIfAborted();
-      if (this.#exception !== null) throw this.#exception;
-      const data = attempt.call(this, read);
-      if (data !== null) return Promise.resolve(data);
-      if (this.#pending !== null) {
-        throw new Error(`${name}() called while another read is waiting for incoming data`);
-      }
-      if (this.#intake.fault !== null) throw this.#intake.fault;
-    } catch (error) {
-      this.#giveBack(read);
-      return Promise.reject(error);
-    }
-    return new Promise((resolve) => {
-      read.resolve = signal === undefined ? resolve : this.#listen(signal, resolve);
-      this.#pending = read;
-      this.#ask(read);
-    });
-  }
-
-  /** Ends the read that waits when `signal` aborts. Returns what settles it, and stops listening. */
-  #listen<T>(signal: AbortSignal, resolve: Resolve<T>): Resolve<T> {
-    const onAbort = () => this.#fail(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    return (data) => {
-      signal.removeEventListener("abort", onAbort);
-      resolve(data);
-    };
-  }
-
-  /** Puts back what a read to EOF has gathered, when it ends in an error: the next read gets it. */
-  #giveBack({ blocks }: Progress): void {
-    // After an exception was set there is no next one: then it is gone, as in asyncio.
-    if (blocks?.length && this.#exception === null) this.#intake.prepend(concat(blocks));
-  }
-
-  /** Rejects the read that waits. */
-  #fail(reason: unknown): void {
-    const pending = this.#pending;
-    if (pending === null || this.#intake.lent) return; // As below.
-    this.#pending = null;
-    this.#giveBack(pending);
-    // A promise's `reject` would cost each connection that waits 60 bytes of heap.
-    const rejected: PromiseLike<never> = { then: (_, reject) => reject!(reason) as never };
-    pending.resolve(rejected);
-  }
-
-  /** Looks after the read that waits once the caller, who may have more to feed, is done. */
-  #wake(): void {
-    if (this.#pending === null || this.#waking) return;
-    this.#waking = true;
-    queueMicrotask(() => {
-      if (this.#waking) this.#advance();
-    });
-  }
-
-  /**
-   * Something came: answers the read that waits, if it can be answered.
-   *
-   * While the connection stores in the caller's memory, that read is not answered: the caller might
-   * use the memory for something else.
-   *
-   * @param placed How many bytes have come there.
-   */
-  #advance(placed = 0): void {
-    this.#waking = false;
-    const pending = this.#pending;
-    if (pending === null || this.#intake.lent) return;
-    let data: unknown;
-    try {
-      // One that was not rejected when the exception was set: see above.
-      if (pending.target !== null && this.#exception !== null) throw this.#exception;
-      data = placed > 0 ? placed : pending.attempt.call(this, pending);
-      if (data === null && this.exception() !== null) throw this.exception();
-    } catch (error) {
-      return this.#fail(error);
-    }
-    if (data === null) return this.#ask(pending);
-    this.#pending = null;
-    pending.resolve(data);
+    const reads = this.#reads;
+    if (reads.hasTransport) throw new Error("the reader has a transport already");
+    if (transport instanceof StreamTransport && transport.pulledBy(reads)) return;
+    reads.pushedBy(new PushingTransport(transport, reads.limit));
   }
 }
 
@@ -677,12 +421,6 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
  */
 function promiseOf(data: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
   return data.length === 0 ? NOTHING : Promise.resolve(data);
-}
-
-function ignore(): void {}
-
-function nothing(): Uint8Array<ArrayBuffer> {
-  return EMPTY;
 }
 
 function refuseCount(name: string, n: unknown): Promise<never> {
