@@ -1,10 +1,12 @@
 /**
  * Measures the package and what a user could pick instead, on the same work in the same run.
  *
- * `deno task bench [--only=a,d] [--rounds=5] [--seconds=1]`
+ * `deno task bench [--only=a,d] [--rounds=11] [--seconds=0.5]`
  *
  * The peers that need more than Deno come on Debian with
  * `apt-get install python3 python3-uvloop golang-go`; those that are missing are skipped.
+ *
+ * Many short turns: what slows a machine down for a while then slows all contenders down.
  *
  * It prints medians and ratios, and writes `results.json` and `chart.svg` beside this file; with
  * `--only` it writes nothing.
@@ -26,8 +28,8 @@ function readOptions(args: string[]): Options {
     args,
     options: {
       only: { type: "string" },
-      rounds: { type: "string", default: "5" },
-      seconds: { type: "string", default: "1" },
+      rounds: { type: "string", default: "11" },
+      seconds: { type: "string", default: "0.5" },
     },
   });
   const only = values.only?.split(",") ?? null;

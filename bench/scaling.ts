@@ -85,7 +85,7 @@ async function measureSeries(series: Series, settings: Settings): Promise<Curve>
     const turn = { ours: [] as number[], [peer]: [] as number[] };
     for (let round = -1; round < TURNS; round++) {
       for (const [name, { port }] of [["ours", ours], [peer, other]] as const) {
-        const rate = await run(tools, { ...load, port, seconds: seconds / 2 });
+        const rate = await run(tools, { ...load, port, seconds });
         if (round >= 0) turn[name]!.push(series.cost(rate, step));
       }
     }
