@@ -22,8 +22,10 @@ export function some(reads: Reads, { want }: Progress): Bytes | null {
   return reads.eof ? EMPTY : null;
 }
 
-/** As many bytes as fit `target`: their number. */
-export function into(reads: Reads, target: Uint8Array): number | null {
+/** As many bytes as fit `target`: their number. `placed` are there already. */
+export function into(reads: Reads, target: Uint8Array, placed: number): number | null {
+  if (placed > 0) return placed;
+  if (target.length === 0) throw new TypeError("the array of readInto() was detached or shrunk");
   if (reads.length > 0) return reads.moveTo(target);
   return reads.eof ? 0 : null;
 }

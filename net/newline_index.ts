@@ -8,6 +8,8 @@
 const WINDOW = 8_192;
 /** How many newlines are kept at a time. */
 const KEPT = 256;
+/** How many bytes the scanner compares at a time. */
+const STEP = 16;
 /** Where they are left in the scanner's memory, behind the bytes and a block more. */
 const OUT = WINDOW + 64;
 
@@ -61,7 +63,7 @@ function load(): Scanner {
   const { buffer } = memory as WebAssembly.Memory;
   return {
     scan: scan as Scanner["scan"],
-    input: new Uint8Array(buffer, 0, WINDOW),
+    input: new Uint8Array(buffer, 0, WINDOW + STEP),
     output: new Uint16Array(buffer, OUT, KEPT),
   };
 }
@@ -100,10 +102,9 @@ export class NewlineIndex {
     for (let start = from; start < to; start = this.#until) {
       const length = Math.min(to - start, WINDOW);
       input.set(chunk.subarray(start, start + length));
-      let count = scan(length, OUT, OUT + 2 * KEPT);
+      input.fill(0, length, length + STEP); // The last step looks further; newlines lay there before.
+      const count = scan(length, OUT, OUT + 2 * KEPT);
       this.#until = count === KEPT ? start + output[KEPT - 1]! + 1 : start + length;
-      // Behind a short window lies what was there before.
-      while (count > 0 && output[count - 1]! >= length) count--;
       if (count === 0) continue;
       this.#positions.set(count === KEPT ? output : output.subarray(0, count));
       this.#count = count;

@@ -60,6 +60,7 @@ export class PushLoop {
     read.then((bytes) => {
       if (bytes === null) return this.#onRead(null);
       this.#reading = false;
+      if (this.#heir !== null) return this.#heir.resolve(bytes);
       this.#buffer.append(bytes);
       this.run();
     }, this.#onError);

@@ -23,14 +23,17 @@ export interface Progress {
   blocks: Bytes[] | null;
 }
 
-/** Answers a read, or returns `null` if it needs more bytes, or throws. */
-export type Attempt<T> = (reads: Reads, read: Progress) => T | null;
+/**
+ * Answers a read, or returns `null` if it needs more bytes, or throws. `placed` is how many bytes have
+ * come in its target.
+ */
+export type Attempt<T> = (reads: Reads, read: Progress, placed: number) => T | null;
 
 type Resolve<T> = (data: T | PromiseLike<never>) => void;
 
 /** A read that may have to wait. */
 interface Read<T> extends Progress {
-  readonly attempt: Attempt<T>;
+  attempt: Attempt<T>;
   /** Settles the promise of one that waits. */
   resolve(data: T | PromiseLike<never>): void;
 }
@@ -162,7 +165,7 @@ export class Reads extends Intake {
     try {
       signal?.throwIfAborted();
       if (this.#exception !== null) throw this.#exception;
-      const data = attempt(this, read);
+      const data = attempt(this, read, 0);
       if (data !== null) return Promise.resolve(data);
       if (this.#pending !== null) {
         throw new Error(`${name}() called while another read is waiting for incoming data`);
@@ -204,7 +207,14 @@ export class Reads extends Intake {
   /** Rejects the read that waits. */
   #fail(reason: unknown): void {
     const pending = this.#pending;
-    if (pending === null || this.lent) return; // As in `arrived()`.
+    if (pending === null) return;
+    if (this.lent) {
+      // As in `arrived()`: it ends when the connection's read does.
+      pending.attempt = () => {
+        throw reason;
+      };
+      return;
+    }
     this.#pending = null;
     this.#giveBack(pending);
     // A promise's `reject` would cost each connection that waits 60 bytes of heap.
@@ -233,9 +243,7 @@ export class Reads extends Intake {
     if (pending === null || this.lent) return;
     let data: unknown;
     try {
-      // One that was not rejected when the exception was set: see above.
-      if (pending.target !== null && this.#exception !== null) throw this.#exception;
-      data = placed > 0 ? placed : pending.attempt(this, pending);
+      data = pending.attempt(this, pending, placed);
       if (data === null && this.exception !== null) throw this.exception;
     } catch (error) {
       return this.#fail(error);

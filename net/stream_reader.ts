@@ -145,18 +145,19 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   /**
    * Reads into the caller's memory: as many bytes as have come and fit.
    *
-   * It waits for at least one byte, unless EOF has come. Reading into one array again and again makes
-   * no garbage, which is most of what bulk costs. {@linkcode StreamWriter.write} copies, so a
-   * proxy may read into the array again at once.
+   * It waits for at least one byte, unless EOF has come. Over TCP and Unix sockets, reading into one
+   * array again and again makes no garbage, which is most of what bulk costs. {@linkcode
+   * StreamWriter.write} copies, so a proxy may read into the array again at once.
    *
-   * Until the promise settles, leave the array alone: bytes may be stored in it at any moment.
-   * Therefore {@linkcode setException} ends this wait only with the next bytes, or with the connection; a
-   * `signal` ends it at once.
+   * Until the promise settles, leave the array alone, and don't transfer or resize its memory: a
+   * connection may store bytes in it at any moment. While it does (for 16 KiB and more, and without a
+   * `signal`), what is done by hand, as {@linkcode setException} or {@linkcode feedData}, shows only with
+   * the next bytes or with the connection's end. A `signal` ends the wait at once.
    *
    * @param target Where to put the bytes, from its start.
    * @param options A signal to end the wait.
    * @returns How many bytes; 0 at EOF, or if `target` is empty.
-   * @throws {TypeError} If `target` is not a `Uint8Array`.
+   * @throws {TypeError} If `target` is not a `Uint8Array`, or was transferred.
    * @throws {Error} If another read waits, the connection is lost, or an exception was set.
    *
    * @example
@@ -178,14 +179,17 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       return Promise.reject(new TypeError(`readInto() takes a Uint8Array, not ${show(target)}`));
     }
     const reads = this.#reads;
-    const { length } = target;
+    const { length, buffer } = target;
+    if (buffer instanceof ArrayBuffer && buffer.detached) {
+      return Promise.reject(new TypeError("readInto() takes no array that was transferred"));
+    }
     if (length === 0) return reads.wait("readInto", () => 0, 0, options);
     if (reads.length > 0 && reads.free && options === undefined) {
       return Promise.resolve(reads.moveTo(target));
     }
     // What can be given up must not be stored into afterwards: it gets a copy.
     const direct = length >= DIRECT && options?.signal === undefined;
-    const attempt = (reads: Reads) => into(reads, target);
+    const attempt: Attempt<number> = (reads, _, placed) => into(reads, target, placed);
     return reads.wait("readInto", attempt, length, options, direct ? target : null);
   }
 

@@ -348,3 +348,38 @@ test("loop.startTls() refuses transports that are not a connection's", async () 
   const nothing = {} as unknown as Transport;
   await assertRejects(() => loop.startTls(nothing, new Protocol(), ssl), TypeError);
 });
+
+test("loop.startTls() after a protocol took over a read that was under way", async () => {
+  for (const abort of [true, false]) {
+    const [server, [reader, writer]] = await overTcp(async (reader, writer) => {
+      await using _ = writer;
+      await reader.readLine();
+      await writer.startTls(serverContext);
+      writer.write("over TLS");
+    });
+    await using _ = server;
+    const controller = new AbortController();
+    const read = abort
+      ? reader.read(5, { signal: controller.signal })
+      : reader.readInto(new Uint8Array(65_536));
+    read.catch(() => {});
+    controller.abort();
+    const got: string[] = [];
+    const { promise: lost, resolve } = Promise.withResolvers<void>();
+    class Heir extends Protocol {
+      override dataReceived(data: Uint8Array): void {
+        got.push(decoder.decode(data));
+      }
+      override connectionLost(): void {
+        resolve();
+      }
+    }
+    const heir = new Heir();
+    const transport = writer.transport as Transport;
+    transport.setProtocol(heir);
+    transport.write("STARTTLS\n");
+    await getEventLoop().startTls(transport, heir, ssl, { serverHostname });
+    await lost;
+    assertEquals(got.join(""), "over TLS");
+  }
+});

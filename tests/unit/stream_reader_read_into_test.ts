@@ -126,17 +126,48 @@ for (const ending of ["abort", "close"] as const) {
   Deno.test(`after ${ending}(), readInto() settles only once nothing is stored any more`, async () => {
     const carrier = new Lingering();
     const { reader, writer } = memoryStreams({}, carrier);
-    const target = new Uint8Array(LONG);
-    const read = reader.readInto(target);
-    carrier.end(); // So that close() has nothing to wait for.
+    const read = reader.readInto(new Uint8Array(LONG));
     if (ending === "abort") writer.transport.abort();
     else writer.close();
-    assert(!await settled(read), "the carrier's read is still under way");
+    await writer.waitClosed();
+    assert(carrier.closed && !await settled(read), "the carrier's read is still under way");
     carrier.letGo();
     assertEquals(await read, 0);
-    await writer.waitClosed();
   });
 }
+
+Deno.test("readInto() refuses an array that was transferred, or gets lost while it waits", async () => {
+  const { carrier, reader, writer, transport } = memoryStreams();
+  const gone = new Uint8Array(LONG);
+  gone.buffer.transfer();
+  await assertRejects(() => reader.readInto(gone), TypeError, "transferred");
+  transport.pauseReading(); // So that the connection has not been asked yet.
+  for (const length of [100, LONG]) {
+    const memory = new ArrayBuffer(length, { maxByteLength: length });
+    const read = reader.readInto(new Uint8Array(memory));
+    memory.resize(0);
+    carrier.send("kept");
+    transport.resumeReading();
+    await assertRejects(() => read, TypeError, "detached or shrunk");
+    transport.pauseReading();
+  }
+  transport.resumeReading();
+  assertEquals(text(await reader.readExactly(8)), "keptkept");
+  writer.close();
+  await writer.waitClosed();
+});
+
+Deno.test("bytes fed in the turn of an exception answer readInto(), as they do every read", async () => {
+  for (const length of [100, LONG]) {
+    const reader = new StreamReader();
+    const target = new Uint8Array(length);
+    const read = reader.readInto(target);
+    reader.feedData(bytes("abc"));
+    reader.setException(new Error("set"));
+    assertEquals([await read, text(target.subarray(0, 3))], [3, "abc"]);
+    await assertRejects(() => reader.readInto(target), Error, "set");
+  }
+});
 
 Deno.test("a connection that breaks rejects readInto()", async () => {
   const { carrier, reader, writer } = memoryStreams();

@@ -147,6 +147,25 @@ Deno.test("with a raised limit, too, short lines of a fast peer share memory of 
   await writer.waitClosed();
 });
 
+Deno.test("no newline is missed behind a batch that fills the index, whatever was searched before", async () => {
+  const reader = fed(100);
+  // Newlines lie in the scanner's memory behind whatever it searches next.
+  for (let i = 0; i < 9; i++) {
+    reader.feedData(bytes("\n".repeat(4_096)));
+    for (let j = 0; j < 4_096; j++) await reader.readLine();
+  }
+  for (let step = 0; step < 48; step++) {
+    const [count, tail] = [254 + step % 3, step >> 1];
+    reader.feedData(bytes("aaa\n".repeat(count) + "x".repeat(tail)));
+    for (let i = 0; i < count; i++) assertEquals(text(await reader.readLine()), "aaa\n");
+    const line = reader.readLine();
+    await Promise.resolve();
+    reader.feedData(bytes("\nnext\n"));
+    assertEquals(text(await line), "x".repeat(tail) + "\n");
+    assertEquals(text(await reader.readLine()), "next\n");
+  }
+});
+
 type Search = (reader: StreamReader) => Promise<Uint8Array>;
 
 /** How long a search in 16 MiB takes, in pieces of 4 KiB, each looked at or not, in ms. */
