@@ -50,6 +50,9 @@ export interface StreamReaderOptions {
   limit?: number | undefined;
 }
 
+/** The web streams that somebody asked for; a field of each reader would cost idle connections memory. */
+const readables = new WeakMap<StreamReader, ReadableStream<Bytes>>();
+
 let intakeOf: (reader: StreamReader) => Intake;
 
 /** The receiving half of a reader, for the package's own use. */
@@ -86,7 +89,6 @@ export function getIntake(reader: StreamReader): Intake {
  */
 export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   readonly #reads: Reads;
-  #readable: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
 
   static {
     intakeOf = (reader) => reader.#reads;
@@ -349,10 +351,11 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * otherwise while it is being read.
    */
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    if (this.#readable !== undefined) return this.#readable;
+    const known = readables.get(this);
+    if (known !== undefined) return known;
     const cancelled = new AbortController();
     // Not a stream of type "bytes": those take each chunk's whole memory away.
-    return this.#readable = new ReadableStream({
+    const readable = new ReadableStream<Bytes>({
       pull: async (controller) => {
         // Handed on as it is taken: what a cancelled stream had waited for stays in the buffer.
         const attempt: Attempt<Bytes> = (reads, read) => {
@@ -365,6 +368,8 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
       },
       cancel: (reason) => cancelled.abort(reason),
     }, { highWaterMark: 0 });
+    readables.set(this, readable);
+    return readable;
   }
 
   // Feeding

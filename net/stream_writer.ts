@@ -14,6 +14,9 @@ import type { ExtraInfo, WriteTransport } from "./transports.ts";
 import { nextTurn } from "./turn.ts";
 import type { WaitOptions } from "./wait_options.ts";
 
+/** The web streams that somebody asked for; a field of each writer would cost idle connections memory. */
+const writables = new WeakMap<StreamWriter, WritableStream<Uint8Array | string>>();
+
 /**
  * Writes to a connection, as asyncio's `StreamWriter` does.
  *
@@ -44,7 +47,6 @@ export class StreamWriter implements AsyncDisposable {
   readonly transport: WriteTransport;
   readonly #protocol: FlowControlMixin;
   readonly #reader: StreamReader | null;
-  #writable: WritableStream<Uint8Array | string> | undefined;
 
   /**
    * Joins a transport and its protocol; {@linkcode openConnection} and {@linkcode startServer} do it.
@@ -206,7 +208,9 @@ export class StreamWriter implements AsyncDisposable {
    * Closing it closes the connection and waits for that; aborting it aborts the connection.
    */
   get writable(): WritableStream<Uint8Array | string> {
-    return this.#writable ??= new WritableStream({
+    const known = writables.get(this);
+    if (known !== undefined) return known;
+    const writable = new WritableStream<Uint8Array | string>({
       // Not `abort`, which is called only when a write under way, which may wait for ever, has ended.
       start: ({ signal }) => signal.addEventListener("abort", () => this.transport.abort()),
       write: (chunk) => {
@@ -215,6 +219,8 @@ export class StreamWriter implements AsyncDisposable {
       },
       close: () => this[Symbol.asyncDispose](),
     });
+    writables.set(this, writable);
+    return writable;
   }
 
   /** Closes the connection and waits until all is sent and it has ended. */
