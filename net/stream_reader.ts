@@ -16,12 +16,12 @@ import {
 } from "./attempts.ts";
 import type { Intake } from "./intake.ts";
 import { PushingTransport } from "./pushing_transport.ts";
+import { type Attempt, type Bytes, Reads } from "./reads.ts";
 import { type Separator, toSeparators } from "./separators.ts";
 import { StreamTransport } from "./stream_transport.ts";
 import type { ReadTransport } from "./transports.ts";
 import { checkLimit, show } from "./validate.ts";
 import type { WaitOptions } from "./wait_options.ts";
-import { type Attempt, type Bytes, Reads } from "./reads.ts";
 
 /** How many bytes a line may have by default. */
 export const DEFAULT_LIMIT = 65_536;
