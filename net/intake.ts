@@ -80,8 +80,13 @@ export abstract class Intake extends ReadBuffer {
     if (source === null || this.#reading !== null || this.ended || !source.beforeRead()) return;
     this.#reading = HERE;
     const { carrier } = source;
-    const answer = carrier.receive?.() ??
-      carrier.read(target === null ? this.space(want) : this.#reading = target);
+    let answer: Promise<unknown>;
+    try {
+      answer = carrier.receive?.() ??
+        carrier.read(target === null ? this.space(want) : this.#reading = target);
+    } catch (error) {
+      answer = Promise.reject(error); // Somebody else's carrier: it should have rejected.
+    }
     answer.then(this.#onAnswer, this.#onAnswer);
   }
 

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { StreamReader } from "../../net/stream_reader.ts";
 import { IncompleteReadError } from "../../net/errors.ts";
+import { MemoryCarrier } from "../memory_carrier.ts";
 import { bytes, memoryStreams, settled, text } from "../support.ts";
 
 function fed(...pieces: string[]): StreamReader {
@@ -227,3 +228,14 @@ async function closeAll(reader: StreamReader, carrier: { end(): void }): Promise
   carrier.end();
   await reader.read();
 }
+
+Deno.test("a connection of somebody else's that throws in place of rejecting is lost, and told so", async () => {
+  class Throwing extends MemoryCarrier {
+    override read(): Promise<number | null> {
+      throw new TypeError("not implemented");
+    }
+  }
+  const { reader, writer } = memoryStreams({}, new Throwing());
+  await assertRejects(() => reader.readLine(), TypeError, "not implemented");
+  await assertRejects(() => writer.waitClosed(), TypeError, "not implemented");
+});
