@@ -6,8 +6,8 @@
  */
 import { concat } from "@std/bytes/concat";
 import { IncompleteReadError, LimitOverrunError } from "./errors.ts";
-import { encode, type Separator } from "./separators.ts";
 import type { Bytes, Progress, Reads } from "./reads.ts";
+import { encode, type Separator } from "./separators.ts";
 
 const EMPTY = new Uint8Array(0);
 

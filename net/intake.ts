@@ -59,11 +59,6 @@ export abstract class Intake extends ReadBuffer {
     return this.eof || this.fault !== null;
   }
 
-  /** A read of the carrier is under way. */
-  get reading(): boolean {
-    return this.#reading !== null;
-  }
-
   /** The read under way stores in the reader's memory. */
   get lent(): boolean {
     return this.#reading !== null && this.#reading !== HERE;

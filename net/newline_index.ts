@@ -6,10 +6,10 @@
 
 /** How many bytes are searched at a time. */
 const WINDOW = 8_192;
-/** How many newlines are kept at a time. */
-const KEPT = 256;
 /** How many bytes the scanner compares at a time. */
 const STEP = 16;
+/** How many newlines are kept at a time. */
+const KEPT = 256;
 /** Where they are left in the scanner's memory, behind the bytes and a block more. */
 const OUT = WINDOW + 64;
 

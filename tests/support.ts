@@ -31,6 +31,12 @@ export function pattern(length: number): Uint8Array<ArrayBuffer> {
   return data;
 }
 
+/** A port of 127.0.0.1 that nobody listens on. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
 /** Lets all that is ready run, twice over: what it leads to has run, too. */
 export async function turns(n = 2): Promise<void> {
   for (let i = 0; i < n; i++) await nextTurn();

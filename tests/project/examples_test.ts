@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { deadline } from "@std/async";
 import { openConnection, startServer } from "@asyncio/streams";
+import { freePort } from "../support.ts";
 import { patience, portOf, Program, read } from "./program.ts";
 
 /** Two checkouts may be tested on one machine at the same time. */
@@ -139,11 +140,7 @@ Deno.test("tcp_proxy.ts carries both ways, and each side's end", async () => {
 });
 
 Deno.test("tcp_proxy.ts hangs up when nobody listens behind it", async () => {
-  const { port } = (() => {
-    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    return listener.addr;
-  })();
-  await using proxy = example("tcp_proxy.ts", "0", `${port}`);
+  await using proxy = example("tcp_proxy.ts", "0", `${freePort()}`);
   const [reader, writer] = await openConnection("127.0.0.1", await portOf(proxy));
   await using _ = writer;
   assertEquals(await reader.read(), new Uint8Array(0));

@@ -1,14 +1,9 @@
 import { assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "@std/assert";
 import { openConnection } from "@asyncio/streams";
-
-/** A port of 127.0.0.1 that nobody listens on. */
-function closedPort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
+import { freePort } from "../support.ts";
 
 Deno.test("a name's failure lists every address that was tried, and why", async () => {
-  const port = closedPort();
+  const port = freePort();
   const error = await assertRejects(
     () => openConnection("localhost", port),
     Deno.errors.ConnectionRefused,
@@ -20,7 +15,7 @@ Deno.test("a name's failure lists every address that was tried, and why", async 
 });
 
 Deno.test("a numeric host's failure says it once", async () => {
-  const port = closedPort();
+  const port = freePort();
   const error = await assertRejects(
     () => openConnection("127.0.0.1", port),
     Deno.errors.ConnectionRefused,

@@ -1,7 +1,7 @@
 // The README's table of permissions: each row is run with exactly what it says, and then with nothing.
 import { assert, assertEquals } from "@std/assert";
 import { Program, read } from "../../project/program.ts";
-import { text } from "../../support.ts";
+import { freePort, text } from "../../support.ts";
 import { test } from "../support.ts";
 
 const [, table = ""] = read("README.md").match(/^## Permissions\n.*?(^\|.*?)\n\n/ms) ?? [];
@@ -59,11 +59,6 @@ function greeter() {
       await serving.catch(() => {});
     },
   };
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return (listener.addr as Deno.NetAddr).port;
 }
 
 const greeted = `
