@@ -5,12 +5,7 @@
  */
 import type { Carrier } from "../net/carrier.ts";
 import { type AddrInfo, getaddrinfo, type GetAddrInfoOptions, getnameinfo } from "../net/names.ts";
-import {
-  type SendableFile,
-  sendfile,
-  type SendfileOptions,
-  sockSendfile,
-} from "../net/sendfile.ts";
+import type { SendableFile, SendfileOptions } from "../net/sendfile.ts";
 import {
   checkSocket,
   sockAccept,
@@ -20,7 +15,7 @@ import {
   sockSendAll,
 } from "../net/sock_calls.ts";
 import { pollableOf, type Socket } from "../net/socket.ts";
-import { type ReadablePipe, readPipe, type WritablePipe, writePipe } from "../net/pipes.ts";
+import type { ReadablePipe, WritablePipe } from "../net/pipes.ts";
 import type { BaseProtocol } from "../net/protocols.ts";
 import { StreamTransport } from "../net/stream_transport.ts";
 import type { ReadTransport, Transport, WriteTransport } from "../net/transports.ts";
@@ -236,6 +231,7 @@ export class SocketEventLoop extends BaseEventLoop {
     options: SendfileOptions = {},
   ): Promise<number> {
     checkFallback(options);
+    const { sockSendfile } = await import("../net/sendfile.ts");
     return await sockSendfile(sock, file, options);
   }
 
@@ -258,6 +254,7 @@ export class SocketEventLoop extends BaseEventLoop {
     options: SendfileOptions = {},
   ): Promise<number> {
     checkFallback(options);
+    const { sendfile } = await import("../net/sendfile.ts");
     return await sendfile(transport, file, options);
   }
 
@@ -297,7 +294,8 @@ export class SocketEventLoop extends BaseEventLoop {
     pipe: ReadablePipe,
   ): Promise<[transport: ReadTransport, protocol: P]> {
     checkFunction("protocolFactory", protocolFactory);
-    return await this.#connectPipe(protocolFactory, () => readPipe(pipe));
+    const { readPipe } = await import("../net/pipes.ts");
+    return this.#connectPipe(protocolFactory, () => readPipe(pipe));
   }
 
   /**
@@ -330,7 +328,8 @@ export class SocketEventLoop extends BaseEventLoop {
     pipe: WritablePipe,
   ): Promise<[transport: WriteTransport, protocol: P]> {
     checkFunction("protocolFactory", protocolFactory);
-    return await this.#connectPipe(protocolFactory, () => writePipe(pipe));
+    const { writePipe } = await import("../net/pipes.ts");
+    return this.#connectPipe(protocolFactory, () => writePipe(pipe));
   }
 
   #connectPipe<P extends BaseProtocol>(

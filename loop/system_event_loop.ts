@@ -4,9 +4,7 @@
  *
  * @module
  */
-import { ChildTransport } from "../net/child_transport.ts";
-import { UdpTransport } from "../net/datagram_transport.ts";
-import { type DatagramEndpointOptions, openDatagram } from "../net/open_datagram.ts";
+import type { DatagramEndpointOptions } from "../net/open_datagram.ts";
 import type { DatagramProtocol, SubprocessProtocol } from "../net/protocols.ts";
 import {
   type CommandLine,
@@ -93,6 +91,9 @@ export class SystemEventLoop extends SocketEventLoop {
     options: DatagramEndpointOptions,
   ): Promise<[DatagramTransport, P]> {
     checkFunction("protocolFactory", protocolFactory);
+    // Loaded when first needed, as are child processes: importing the package is quicker.
+    const { openDatagram } = await import("../net/open_datagram.ts");
+    const { UdpTransport } = await import("../net/datagram_transport.ts");
     const opened = await openDatagram(options);
     let protocol: P;
     try {
@@ -149,14 +150,13 @@ export class SystemEventLoop extends SocketEventLoop {
    * assertEquals(transport.getReturncode(), 0);
    * ```
    */
-  // deno-lint-ignore require-await
   async subprocessExec<P extends SubprocessProtocol>(
     protocolFactory: () => P,
     program: string | URL,
     args: readonly string[] = [],
     options: SubprocessOptions = {},
   ): Promise<[SubprocessTransport, P]> {
-    return this.#startChild(protocolFactory, execCommand(program, args), options);
+    return await this.#startChild(protocolFactory, execCommand(program, args), options);
   }
 
   /**
@@ -175,21 +175,21 @@ export class SystemEventLoop extends SocketEventLoop {
    * @throws {Deno.errors.NotFound} If there is no such directory; other `Deno.errors` likewise.
    * @throws {unknown} What `protocolFactory` throws, or the signal's reason.
    */
-  // deno-lint-ignore require-await
   async subprocessShell<P extends SubprocessProtocol>(
     protocolFactory: () => P,
     command: string,
     options: SubprocessOptions = {},
   ): Promise<[SubprocessTransport, P]> {
-    return this.#startChild(protocolFactory, shellCommand(command), options);
+    return await this.#startChild(protocolFactory, shellCommand(command), options);
   }
 
-  #startChild<P extends SubprocessProtocol>(
+  async #startChild<P extends SubprocessProtocol>(
     protocolFactory: () => P,
     command: CommandLine,
     options: SubprocessOptions,
-  ): [SubprocessTransport, P] {
+  ): Promise<[SubprocessTransport, P]> {
     checkFunction("protocolFactory", protocolFactory);
+    const { ChildTransport } = await import("../net/child_transport.ts");
     const protocol = protocolFactory();
     const transport = new ChildTransport(command, options, { loop: this, protocol });
     transport.start(options.signal);
