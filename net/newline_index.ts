@@ -68,14 +68,18 @@ function load(): Scanner {
   };
 }
 
-/** The next newlines of a chunk of memory, whose bytes don't change. */
+/** Where newlines are in a part of a chunk of memory, whose bytes don't change. */
 export class NewlineIndex {
   readonly #positions = new Uint16Array(KEPT);
   #count = 0;
   #next = 0;
-  /** What the positions are counted from. */
-  #base = 0;
+  #since = 0;
   #until = 0;
+
+  /** From here on the newlines are known; the positions are counted from it. */
+  get since(): number {
+    return this.#since;
+  }
 
   /** Up to here the newlines are known. */
   get until(): number {
@@ -87,11 +91,13 @@ export class NewlineIndex {
     this.#count = this.#next = this.#until = 0;
   }
 
-  /** The first newline at or behind `from` that is known, or -1. A later call asks no earlier. */
+  /** The first newline at or behind `from` that is known, or -1. */
   next(from: number): number {
+    const start = from - this.#since;
+    while (this.#next > 0 && this.#positions[this.#next - 1]! >= start) this.#next--;
     for (; this.#next < this.#count; this.#next++) {
-      const at = this.#base + this.#positions[this.#next]!;
-      if (at >= from) return at;
+      const at = this.#positions[this.#next]!;
+      if (at >= start) return this.#since + at;
     }
     return -1;
   }
@@ -104,13 +110,12 @@ export class NewlineIndex {
       input.set(chunk.subarray(start, start + length));
       input.fill(0, length, length + STEP); // The last step looks further; newlines lay there before.
       const count = scan(length, OUT, OUT + 2 * KEPT);
-      this.#until = count === KEPT ? start + output[KEPT - 1]! + 1 : start + length;
-      if (count === 0) continue;
       this.#positions.set(count === KEPT ? output : output.subarray(0, count));
       this.#count = count;
       this.#next = 0;
-      this.#base = start;
-      return start + output[0]!;
+      this.#since = start;
+      this.#until = count === KEPT ? start + output[KEPT - 1]! + 1 : start + length;
+      if (count > 0) return start + output[0]!;
     }
     return -1;
   }

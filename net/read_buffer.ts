@@ -177,22 +177,21 @@ export class ReadBuffer {
     this.#newlines?.reset();
   }
 
-  /**
-   * Finds the first newline at or behind index `from`: an index, or -1. Before `from` there is none.
-   */
+  /** Finds the first newline at or behind index `from`: an index, or -1. */
   indexOfNewline(from: number): number {
-    const end = this.#end;
     let start = this.#start + from;
     const newlines = this.#newlines;
-    if (newlines !== null) {
+    if (newlines !== null && start >= newlines.since) {
       const known = newlines.next(start);
       if (known !== -1) return known - this.#start;
       start = Math.max(start, newlines.until);
     }
+    const end = this.#end;
     if (start >= end) return -1;
-    const at = end - start < MANY
-      ? findByte(this.#chunk, this.#words ??= new Int32Array(this.#memory), NEWLINE, start, end)
-      : (this.#newlines ??= new NewlineIndex()).search(this.#chunk, start, end);
+    if (end - start < MANY) {
+      return this.#indexOfByte(NEWLINE, start - this.#start, this.length);
+    }
+    const at = (this.#newlines ??= new NewlineIndex()).search(this.#chunk, start, end);
     return at === -1 ? -1 : at - this.#start;
   }
 
@@ -216,25 +215,32 @@ export class ReadBuffer {
 
   /** Finds the first `separator`, which is not empty, in the bytes `[from, to)`: an index, or -1. */
   indexOf(separator: Uint8Array, from: number, to: number): number {
-    const chunk = this.#chunk;
-    const words = this.#words ??= new Int32Array(this.#memory);
-    const { length } = separator;
-    const first = separator[0]!;
-    const base = this.#start;
-    const stop = base + to - length + 1;
-    let at = base + from;
-    search: while (at < stop) {
-      at = findByte(chunk, words, first, at, stop);
-      if (at === -1) return -1;
-      for (let i = 1; i < length; i++) {
-        if (chunk[at + i] !== separator[i]) {
-          at++;
-          continue search;
-        }
-      }
-      return at - base;
+    const last = separator.length - 1;
+    const byte = separator[last]!;
+    for (let at = from + last; at < to; at++) {
+      at = byte === NEWLINE ? this.indexOfNewline(at) : this.#indexOfByte(byte, at, to);
+      if (at === -1 || at >= to) return -1;
+      if (this.#endsAt(separator, at)) return at - last;
     }
     return -1;
+  }
+
+  /** Whether `separator` ends with the byte at index `at`, but for that byte. */
+  #endsAt(separator: Uint8Array, at: number): boolean {
+    const chunk = this.#chunk;
+    let end = this.#start + at;
+    for (let i = separator.length - 2; i >= 0; i--) {
+      if (chunk[--end] !== separator[i]) return false;
+    }
+    return true;
+  }
+
+  /** Finds `byte` in the bytes `[from, to)`: an index, or -1. */
+  #indexOfByte(byte: number, from: number, to: number): number {
+    const words = this.#words ??= new Int32Array(this.#memory);
+    const start = this.#start;
+    const at = findByte(this.#chunk, words, byte, start + from, start + to);
+    return at === -1 ? -1 : at - start;
   }
 
   /** Moves what is buffered to a new chunk of at least `size` bytes. */

@@ -104,7 +104,10 @@ Deno.test("ReadBuffer is a queue of bytes, and never changes what it gave out", 
       for (const one of list) {
         step(buffer, model, one);
         assertEquals(buffer.length, model.content.length);
-        assertEquals(buffer.indexOfNewline(0), model.content.indexOf(NEWLINE));
+        // From anywhere, and then from where a search before it did not begin.
+        for (const from of [Math.min(one.n, buffer.length), 0]) {
+          assertEquals(buffer.indexOfNewline(from), model.content.indexOf(NEWLINE, from));
+        }
       }
       assert(equals(buffer.take(buffer.length), model.content));
       // At the very end: later reads have had every chance to overwrite them.
@@ -118,9 +121,9 @@ Deno.test("ReadBuffer is a queue of bytes, and never changes what it gave out", 
 
 /** The match that ends first, and of those that end there the longest: looked for at every end. */
 function naiveFind(data: string, separators: readonly string[], from: number) {
-  for (let end = 0; end <= data.length; end++) {
+  for (let end = from; end <= data.length; end++) {
     const ending = separators
-      .filter((one) => end - one.length >= from && data.slice(0, end).endsWith(one))
+      .filter((one) => end - one.length >= from && data.startsWith(one, end - one.length))
       .sort((a, b) => b.length - a.length);
     if (ending[0] !== undefined) return { start: end - ending[0].length, end };
   }
@@ -189,6 +192,37 @@ Deno.test("ReadBuffer.indexOfNewline() finds each line of any length, however it
       },
     ),
     { numRuns: 500 },
+  );
+});
+
+Deno.test("ReadBuffer.find() with newlines agrees, too, whatever was looked for before", () => {
+  const many = fc.string({ unit: fc.constantFrom("\r", "\n", "a"), maxLength: 300 });
+  const search = fc.record({
+    separators: fc.subarray(["\n", "\r\n", "\n\n", "\r\n\r\n", "a\n", "\ra"], { minLength: 1 }),
+    from: fc.nat(4_000),
+    skip: fc.nat(1_000),
+  });
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(many, fc.integer({ min: 1, max: 12 })), { minLength: 1, maxLength: 4 }),
+      fc.array(search, { maxLength: 8 }),
+      (parts, searches) => {
+        let data = parts.map(([part, times]) => part.repeat(times)).join(".".repeat(700));
+        const buffer = new ReadBuffer();
+        buffer.append(bytes(data));
+        for (const { separators, from, skip } of searches) {
+          const start = Math.min(from, data.length);
+          assertEquals(
+            buffer.find(separators.map(bytes), start),
+            naiveFind(data, separators, start),
+          );
+          const count = Math.min(skip, data.length);
+          buffer.skip(count);
+          data = data.slice(count);
+        }
+      },
+    ),
+    { numRuns: 300 },
   );
 });
 
