@@ -198,9 +198,11 @@ Deno.test("ReadBuffer.indexOfNewline() finds each line of any length, however it
 Deno.test("ReadBuffer.find() with newlines agrees, too, whatever was looked for before", () => {
   const many = fc.string({ unit: fc.constantFrom("\r", "\n", "a"), maxLength: 300 });
   const search = fc.record({
-    separators: fc.subarray(["\n", "\r\n", "\n\n", "\r\n\r\n", "a\n", "\ra"], { minLength: 1 }),
-    from: fc.nat(4_000),
-    skip: fc.nat(1_000),
+    separators: fc.subarray(["\n", "\r\n", "\n\n", "\r\n\r\n", "a\n", "\ra", "a\ra\n"], {
+      minLength: 1,
+    }),
+    from: fc.oneof(fc.nat(20), fc.nat(4_000)),
+    skip: fc.oneof(fc.nat(20), fc.nat(1_000)),
   });
   fc.assert(
     fc.property(
@@ -230,6 +232,12 @@ Deno.test("ReadBuffer.find() backs up inside a match", () => {
   const buffer = new ReadBuffer();
   buffer.append(bytes("aaab"));
   assertEquals(buffer.find([bytes("aab")], 0), { start: 1, end: 4 });
+});
+
+Deno.test("ReadBuffer.find() takes what ends first, not what begins first", () => {
+  const buffer = new ReadBuffer();
+  buffer.append(bytes("..a\ra\n"));
+  assertEquals(buffer.find([bytes("\ra"), bytes("a\ra\n")], 0), { start: 3, end: 5 });
 });
 
 Deno.test("ReadBuffer.space() starts small and grows with what comes", () => {
