@@ -4,6 +4,7 @@
  * @module
  */
 import { Protocol } from "./protocols.ts";
+import { tell } from "./told.ts";
 import { nextTurn } from "./turn.ts";
 
 /** After this many drains that had nothing to wait for, one waits for the turn to end. */
@@ -44,7 +45,7 @@ function rejected(error: Error): Promise<void> {
 }
 
 function connectionLost(error: Error | null): Error {
-  return error ?? new Deno.errors.ConnectionReset("the connection is closed");
+  return error !== null ? tell(error) : new Deno.errors.ConnectionReset("the connection is closed");
 }
 
 /**
@@ -89,7 +90,7 @@ export class FlowControlMixin extends Protocol {
   override connectionLost(error: Error | null): void {
     if (this.#lost !== null) return;
     this.#lost = { error };
-    this.#drained?.reject(connectionLost(error));
+    if (this.#drained !== null) this.#drained.reject(connectionLost(error));
     this.#drained = null;
     if (error === null) this.#closed?.resolve();
     else this.#closed?.reject(error);

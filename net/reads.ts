@@ -6,6 +6,7 @@
 import { concat } from "@std/bytes/concat";
 import { Intake } from "./intake.ts";
 import type { PushingTransport } from "./pushing_transport.ts";
+import { tell } from "./told.ts";
 import type { WaitOptions } from "./wait_options.ts";
 
 /** Bytes as reads give them out. */
@@ -164,13 +165,13 @@ export class Reads extends Intake {
     };
     try {
       signal?.throwIfAborted();
-      if (this.#exception !== null) throw this.#exception;
+      if (this.#exception !== null) throw tell(this.#exception);
       const data = attempt(this, read, 0);
       if (data !== null) return Promise.resolve(data);
       if (this.#pending !== null) {
         throw new Error(`${name}() called while another read is waiting for incoming data`);
       }
-      if (this.fault !== null) throw this.fault;
+      if (this.exception !== null) throw tell(this.exception);
     } catch (error) {
       this.#giveBack(read);
       return Promise.reject(error);
@@ -244,7 +245,7 @@ export class Reads extends Intake {
     let data: unknown;
     try {
       data = pending.attempt(this, pending, placed);
-      if (data === null && this.exception !== null) throw this.exception;
+      if (data === null && this.exception !== null) throw tell(this.exception);
     } catch (error) {
       return this.#fail(error);
     }

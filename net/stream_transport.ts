@@ -16,6 +16,7 @@ import { openTls } from "./tls/open_tls.ts";
 import type { TlsPlan } from "./tls/plan.ts";
 import { type ExtraInfo, Transport, type WriteBufferLimits } from "./transports.ts";
 import { SendProgress } from "./send_progress.ts";
+import { tell } from "./told.ts";
 import { atTurnEnd, nextTurn } from "./turn.ts";
 import { show } from "./validate.ts";
 import { WriteBuffer } from "./write_buffer.ts";
@@ -267,7 +268,7 @@ export class StreamTransport extends Transport implements IntakeSource {
       // Ended by `close()` or `abort()`: that is nobody's failure.
       const ended = this.#is(LOST) && this.#lostBy === null;
       this.#lose(error);
-      if (!ended) throw error;
+      if (!ended) throw tell(error as Error);
     } finally {
       this.#upgrading = null;
     }

@@ -10,6 +10,7 @@ import { DEFAULT_LIMIT, getIntake, type StreamReader } from "./stream_reader.ts"
 import { StreamTransport } from "./stream_transport.ts";
 import type { SSLContext } from "./tls/context.ts";
 import { planUpgrade, type StartTlsOptions } from "./tls/plan.ts";
+import { tell, wasTold } from "./told.ts";
 import type { ExtraInfo, WriteTransport } from "./transports.ts";
 import { nextTurn } from "./turn.ts";
 import type { WaitOptions } from "./wait_options.ts";
@@ -103,7 +104,7 @@ export class StreamWriter implements AsyncDisposable {
    */
   drain(options?: WaitOptions): Promise<void> {
     const exception = this.#reader?.exception() ?? null;
-    if (exception !== null) return unheeded(Promise.reject(exception));
+    if (exception !== null) return unheeded(Promise.reject(tell(exception)));
     // The end of the connection is told in this turn, and the caller shall hear of it.
     const writable = this.transport.isClosing()
       ? unheeded(nextTurn().then(() => drained(this.#protocol)))
@@ -133,11 +134,15 @@ export class StreamWriter implements AsyncDisposable {
    * @throws {Error} What the connection ended with, if it was not a regular end.
    */
   waitClosed(options?: WaitOptions): Promise<void> {
-    const ended = closed(this.#protocol);
-    // A peer that vanishes is noticed only by reading, and the caller may have stopped.
-    if (this.#reader !== null) getIntake(this.#reader).takeIn(DEFAULT_LIMIT);
+    const ended = unheeded(this.#ended().catch((error) => Promise.reject(tell(error))));
     const signal = options?.signal;
     return signal === undefined ? ended : unheeded(abortable(ended, signal));
+  }
+
+  #ended(): Promise<void> {
+    // A peer that vanishes is noticed only by reading, and the caller may have stopped.
+    if (this.#reader !== null) getIntake(this.#reader).takeIn(DEFAULT_LIMIT);
+    return closed(this.#protocol);
   }
 
   /** Whether {@linkcode writeEof} can be had; over TLS it can't. */
@@ -217,15 +222,28 @@ export class StreamWriter implements AsyncDisposable {
         this.write(chunk);
         return this.drain();
       },
-      close: () => this[Symbol.asyncDispose](),
+      close: () => {
+        this.close();
+        return this.waitClosed();
+      },
     });
     writables.set(this, writable);
     return writable;
   }
 
-  /** Closes the connection and waits until all is sent and it has ended. */
-  [Symbol.asyncDispose](): Promise<void> {
+  /**
+   * Closes the connection and waits until all is sent and it has ended.
+   *
+   * @throws {Error} What the connection ended with, unless a read, {@linkcode drain},
+   * {@linkcode waitClosed} or {@linkcode startTls} has told that already: told twice it would hide
+   * in a `SuppressedError`.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
     this.close();
-    return this.waitClosed();
+    try {
+      await this.#ended();
+    } catch (error) {
+      if (!wasTold(error as Error)) throw error;
+    }
   }
 }

@@ -214,6 +214,64 @@ Deno.test("[Symbol.asyncDispose]() sends everything and waits for the end", asyn
   assert(carrier.closed);
 });
 
+const reset = new Deno.errors.ConnectionReset("reset by peer");
+
+/** What ends a connection for whom, so that it is told before the writer is disposed of. */
+const tellers: Record<string, (streams: ReturnType<typeof memoryStreams>) => Promise<unknown>> = {
+  "a read that waits": ({ reader, carrier }) => {
+    const line = reader.readLine();
+    carrier.failReads(reset);
+    return line;
+  },
+  "a later read": async ({ reader, writer, carrier }) => {
+    carrier.failReads(reset);
+    await writer.waitClosed().catch(() => {});
+    return await reader.readExactly(5);
+  },
+  "drain() that waits": ({ writer, carrier }) => {
+    carrier.credit = 0;
+    writer.write(pattern(100_000));
+    const drained = writer.drain();
+    carrier.failWrites(reset);
+    return drained;
+  },
+  "a later drain()": async ({ writer, carrier }) => {
+    carrier.failWrites(reset);
+    writer.write("x");
+    await turns(3);
+    await writer.drain();
+  },
+  "waitClosed()": ({ writer, carrier }) => {
+    carrier.failReads(reset);
+    return writer.waitClosed();
+  },
+  "setException()": ({ reader }) => {
+    reader.setException(reset);
+    return reader.read();
+  },
+};
+
+for (const [name, meet] of Object.entries(tellers)) {
+  Deno.test(`[Symbol.asyncDispose]() hides no error of ${name} in a SuppressedError`, async () => {
+    const streams = memoryStreams();
+    const thrown = await assertRejects(async () => {
+      await using _ = streams.writer;
+      await meet(streams);
+    });
+    assertStrictEquals(thrown, reset);
+    await streams.writer[Symbol.asyncDispose]();
+  });
+}
+
+Deno.test("[Symbol.asyncDispose]() rejects where nobody was told that what was written is lost", async () => {
+  const { carrier, writer } = memoryStreams();
+  carrier.failWrites(new Deno.errors.BrokenPipe("gone"));
+  await assertRejects(async () => {
+    await using _ = writer;
+    writer.write("lost");
+  }, Deno.errors.BrokenPipe);
+});
+
 Deno.test("what the peer sent before the connection broke is read, then comes the error", async () => {
   const { carrier, reader, writer } = memoryStreams();
   carrier.send("413 too ");
