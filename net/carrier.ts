@@ -55,3 +55,21 @@ export interface Carrier {
    */
   readonly extraInfo?: Readonly<Record<string, unknown>>;
 }
+
+/** Reads from `carrier`; somebody else's may throw where it should reject. */
+export function readFrom(carrier: Carrier, buffer: Uint8Array): Promise<number | null> {
+  try {
+    return carrier.read(buffer);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+/** Writes to `carrier`, likewise. */
+export function writeTo(carrier: Carrier, data: Uint8Array): Promise<number> {
+  try {
+    return carrier.write(data);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Carrier } from "./carrier.ts";
+import { type Carrier, readFrom } from "./carrier.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 
 const HERE = Symbol("the intake's own buffer");
@@ -75,19 +75,19 @@ export abstract class Intake extends ReadBuffer {
     if (source === null || this.#reading !== null || this.ended || !source.beforeRead()) return;
     this.#reading = HERE;
     const { carrier } = source;
-    let answer: Promise<unknown>;
-    try {
-      answer = carrier.receive?.() ??
-        carrier.read(target === null ? this.space(want) : this.#reading = target);
-    } catch (error) {
-      answer = Promise.reject(error); // Somebody else's carrier: it should have rejected.
-    }
+    const answer: Promise<unknown> = carrier.receive?.() ??
+      readFrom(carrier, target === null ? this.space(want) : this.#reading = target);
     answer.then(this.#onAnswer, this.#onAnswer);
   }
 
-  /** Lets a reader that waits go on: the source reads again. */
+  /** Goes on, for the reader that waits or {@linkcode takeIn}: the source reads again. */
   resume(): void {
     this.arrived(0);
+    this.#readAhead();
+  }
+
+  #readAhead(): void {
+    if (this.length < this.#ahead) this.pull(this.#ahead);
   }
 
   /**
@@ -97,7 +97,7 @@ export abstract class Intake extends ReadBuffer {
    */
   takeIn(ahead: number): void {
     this.#ahead = ahead;
-    if (this.length < ahead) this.pull(ahead);
+    this.#readAhead();
   }
 
   /** Marks the end: an error, or `null` for a regular one. */
@@ -140,7 +140,7 @@ export abstract class Intake extends ReadBuffer {
       if (!this.ended) return; // It will be, when the loss is told.
     }
     this.arrived(placed);
-    if (this.length < this.#ahead) this.pull(this.#ahead);
+    this.#readAhead();
   };
 
   #inherit(answer: unknown, target: Uint8Array | null): void {

@@ -3,10 +3,12 @@
  *
  * @module
  */
+import { readFrom } from "./carrier.ts";
 import type { BaseProtocol, BufferedProtocol, Protocol } from "./protocols.ts";
 import type { IntakeSource, PendingRead } from "./intake.ts";
 import type { ReadAhead } from "./prefixed_carrier.ts";
 import { ReadBuffer } from "./read_buffer.ts";
+import { show } from "./validate.ts";
 
 /** The largest piece a protocol is handed at once, in bytes: asyncio's. */
 const PIECE = 262_144;
@@ -49,11 +51,6 @@ export class PushLoop {
     this.#tell = tell;
   }
 
-  /** A read of the carrier is under way. */
-  get reading(): boolean {
-    return this.#reading;
-  }
-
   /** Takes over a read of the carrier that is under way already. */
   adopt(read: PendingRead): void {
     this.#reading = true;
@@ -83,7 +80,7 @@ export class PushLoop {
     if (this.#endHeld && this.#source.isReading()) this.#end();
     if (this.#reading || this.#ended || !this.#source.beforeRead()) return;
     this.#reading = true;
-    this.#source.carrier.read(this.#buffer.space(PIECE)).then(this.#onRead, this.#onError);
+    readFrom(this.#source.carrier, this.#buffer.space(PIECE)).then(this.#onRead, this.#onError);
   }
 
   readonly #onRead = (n: number | null): void => {
@@ -121,10 +118,16 @@ export class PushLoop {
   readonly #handOut = (): void => {
     const protocol: Protocol & BufferedProtocol = this.#protocol();
     if (protocol.getBuffer === undefined) {
+      if (protocol.dataReceived === undefined && protocol.bufferUpdated !== undefined) {
+        throw new TypeError("a protocol with bufferUpdated() needs getBuffer(), too");
+      }
       const data = this.#buffer.take(this.#buffer.length);
       return protocol.dataReceived?.(data);
     }
     const buffer = protocol.getBuffer(-1);
+    if (!(buffer instanceof Uint8Array)) {
+      throw new TypeError(`getBuffer() returned ${show(buffer)}, not a Uint8Array`);
+    }
     if (buffer.length === 0) throw new RangeError("getBuffer() returned an empty buffer");
     const n = this.#buffer.moveTo(buffer);
     protocol.bufferUpdated?.(n);

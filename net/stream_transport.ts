@@ -14,40 +14,36 @@ import type { BaseProtocol, Protocol } from "./protocols.ts";
 import { PushLoop } from "./push_loop.ts";
 import { openTls } from "./tls/open_tls.ts";
 import type { TlsPlan } from "./tls/plan.ts";
-import { type ExtraInfo, Transport, type WriteBufferLimits } from "./transports.ts";
-import { SendProgress } from "./send_progress.ts";
+import type { SendProgress } from "./send_progress.ts";
+import { DEFAULT_LIMITS, Sender, type SenderOwner } from "./sender.ts";
 import { tell } from "./told.ts";
-import { atTurnEnd, nextTurn } from "./turn.ts";
+import { type ExtraInfo, Transport, type WriteBufferLimits } from "./transports.ts";
+import { nextTurn } from "./turn.ts";
 import { show } from "./validate.ts";
-import { WriteBuffer } from "./write_buffer.ts";
 import { checkWriteBufferLimits } from "./write_buffer_limits.ts";
 
 /** How much is taken in from a broken connection, in bytes: more than a system's buffer holds. */
 const SALVAGE = 8_388_608;
 
-const DEFAULTS = checkWriteBufferLimits();
-/** What a transport has that never wrote: many connections only listen. */
-const UNUSED = new WriteBuffer();
-
 // What is so, as bits of one field: a field for each would cost every connection 80 bytes of heap.
 /** A server has accepted the connection. */
 const ACCEPTED = 1 << 0;
-/** A write of the carrier is under way. */
-const WRITING = 1 << 1;
-/** {@linkcode StreamTransport.turnEnded} will be called. */
-const DIRTY = 1 << 2;
-/** The protocol has been told to pause writing. */
-const FULL = 1 << 3;
-const READING_PAUSED = 1 << 4;
+const READING_PAUSED = 1 << 1;
 /** The peer has said that it sends no more. */
-const READ_ENDED = 1 << 5;
+const READ_ENDED = 1 << 2;
 /** `writeEof` was called. */
-const EOF_WRITTEN = 1 << 6;
-const EOF_SENT = 1 << 7;
+const EOF_WRITTEN = 1 << 3;
+/** The carrier is being half-closed. */
+const EOF_UNDER_WAY = 1 << 4;
+const EOF_SENT = 1 << 5;
+/** TLS is about to begin. */
+const UPGRADING = 1 << 6;
 /** `close` was called. */
-const CLOSE_CALLED = 1 << 8;
+const CLOSE_CALLED = 1 << 7;
 /** No more is written: `close` was called, or the connection is lost or about to be. */
-const CLOSING = 1 << 9;
+const CLOSING = 1 << 8;
+/** All is sent, and the goodbye is being said. */
+const LEAVING = 1 << 9;
 /** `connectionLost` was called, or will be in a moment. */
 const LOST = 1 << 10;
 
@@ -66,31 +62,25 @@ export interface StreamTransportInit {
 /**
  * A byte stream's transport.
  *
- * It sends what is written when the turn ends, when a reader has to wait, or when the buffer
- * is full. It receives by one of two ways: a protocol is pushed to by a {@linkcode PushLoop};
+ * It sends by a {@linkcode Sender}. It receives by one of two ways: a protocol is pushed to by a {@linkcode PushLoop};
  * a stream's {@linkcode Intake} pulls, and nothing is under way that nobody asked for.
  */
-export class StreamTransport extends Transport implements IntakeSource {
+export class StreamTransport extends Transport implements IntakeSource, SenderOwner {
   /** What carries the bytes. */
   carrier: Carrier;
   /** The server the connection belongs to. */
   readonly owner: ConnectionOwner | null;
   #state = 0;
   readonly #loop: ExceptionSink;
-  #out = UNUSED;
-  #progress: SendProgress | null = null;
-  /** What a write of the carrier comes to, a count or an error; made with the first one. */
-  #onWritten: ((answer: unknown) => void) | null = null;
+  /** Made with the first write: many connections only listen. */
+  #sender: Sender | null = null;
   #protocol: BaseProtocol | null = null;
   #intake: Intake | null = null;
   #push: PushLoop | null = null;
-  #limits = DEFAULTS;
   /** Why, or `null` for a regular end. */
   #lostBy: unknown = null;
   /** Why the carrier takes no more. */
   #writeError: unknown = null;
-  /** TLS is about to begin: so many bytes leave before, and who waits for that. */
-  #upgrading: { clear: number; readonly sent: PromiseWithResolvers<unknown> } | null = null;
 
   /** Makes a transport that does nothing before {@linkcode start}. */
   constructor(init: StreamTransportInit) {
@@ -170,7 +160,7 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   #pushIfNobodyPulls(pending: PendingRead | null = null): void {
     if (this.#is(CLOSING)) pending?.catch(() => {}); // Closing interrupts it.
-    if (this.#intake !== null || this.#is(CLOSING) || this.#upgrading !== null) return;
+    if (this.#intake !== null || this.#is(CLOSING) || this.#is(UPGRADING)) return;
     this.#push ??= new PushLoop(
       this,
       () => this.#protocol!,
@@ -227,7 +217,7 @@ export class StreamTransport extends Transport implements IntakeSource {
   async startTls(plan: TlsPlan, protocol: BaseProtocol | null = this.#protocol): Promise<void> {
     if (this.#is(CLOSING)) throw new Error("startTls() after the connection was closed or lost");
     if (this.#is(EOF_WRITTEN)) throw new Error("startTls() after writeEof()");
-    if (this.#upgrading !== null) throw new Error("startTls() while TLS is about to begin");
+    if (this.#is(UPGRADING)) throw new Error("startTls() while TLS is about to begin");
     if (this.#intake?.awaited) {
       throw new Error("startTls() while a read waits: let it end, or abort it, before");
     }
@@ -240,7 +230,7 @@ export class StreamTransport extends Transport implements IntakeSource {
       intake.resume();
     }
     this.#pushIfNobodyPulls();
-    this.flush();
+    this.#sender?.release();
     if (this.#is(CLOSING)) this.#finish();
   }
 
@@ -255,12 +245,10 @@ export class StreamTransport extends Transport implements IntakeSource {
   }
 
   async #upgrade(plan: TlsPlan, ahead?: ReadAhead): Promise<void> {
-    const sent = Promise.withResolvers();
-    sent.promise.catch(() => {});
-    const upgrading = this.#upgrading = { clear: this.#out.length, sent };
+    this.#state |= UPGRADING;
     try {
-      this.flush();
-      if (upgrading.clear > 0) await sent.promise;
+      // Before the first handshake nobody can write.
+      if (this.#protocol !== null) await this.#sending.hold();
       const carrier = await openTls(this.carrier, plan, { ahead });
       if (this.#is(LOST)) carrier.close();
       else this.carrier = carrier;
@@ -270,7 +258,7 @@ export class StreamTransport extends Transport implements IntakeSource {
       this.#lose(error);
       if (!ended) throw tell(error as Error);
     } finally {
-      this.#upgrading = null;
+      this.#state &= ~UPGRADING;
     }
     if (!this.#is(LOST)) return;
     throw new Deno.errors.ConnectionAborted("the connection was closed during the TLS handshake");
@@ -282,11 +270,6 @@ export class StreamTransport extends Transport implements IntakeSource {
   }
 
   // Reading
-
-  /** Whether reading has been paused by {@linkcode pauseReading}. */
-  get readingPaused(): boolean {
-    return this.#is(READING_PAUSED);
-  }
 
   /** See {@linkcode Transport.isReading}. */
   isReading(): boolean {
@@ -308,7 +291,7 @@ export class StreamTransport extends Transport implements IntakeSource {
 
   /** See {@linkcode IntakeSource.beforeRead}. */
   beforeRead(): boolean {
-    this.flush();
+    this.#sender?.flush();
     return !this.#is(READING_PAUSED) && (!this.#is(CLOSING) || this.#writeError !== null);
   }
 
@@ -336,10 +319,7 @@ export class StreamTransport extends Transport implements IntakeSource {
     if (this.#is(EOF_WRITTEN)) throw new Error("write() after writeEof()");
     // Lost: dropped, as in asyncio; `connectionLost` and `drain()` say why.
     if (this.#is(CLOSING)) return;
-    if (this.#out === UNUSED) this.#out = new WriteBuffer();
-    this.#out.append(data);
-    if (this.#out.length > this.#limits.high) this.#overflow();
-    else if (!this.#is(DIRTY) && !this.#is(WRITING)) this.#flushAtTurnEnd();
+    this.#sending.write(data);
   }
 
   /** See {@linkcode Transport.writeLines}. */
@@ -349,58 +329,22 @@ export class StreamTransport extends Transport implements IntakeSource {
     for (const piece of pieces) this.write(piece);
   }
 
-  #flushAtTurnEnd(): void {
-    this.#state |= DIRTY;
-    atTurnEnd(this);
-  }
-
-  /** See {@linkcode TurnListener.turnEnded}. */
-  turnEnded(): void {
-    this.#state &= ~DIRTY;
-    this.flush();
-  }
-
-  #overflow(): void {
-    if (!this.#is(FULL)) {
-      this.#state |= FULL;
-      this.#tell(() => this.#protocol?.pauseWriting?.());
+  get #sending(): Sender {
+    if (this.#sender === null) {
+      this.#sender = new Sender(this);
+      if (this.#is(LOST)) this.#sender.end(this.#lostBy);
     }
-    this.flush();
+    return this.#sender;
   }
 
-  /** Sends what is buffered, unless that is under way. */
-  flush(): void {
-    const upgrading = this.#upgrading;
-    if (this.#is(WRITING) || this.#out.length === 0 || upgrading?.clear === 0) return;
-    this.#state |= WRITING;
-    const head = this.#out.head();
-    const onWritten = this.#onWritten ??= (answer) => {
-      if (typeof answer === "number") this.#written(answer);
-      else this.#writeFailed(answer);
-    };
-    this.carrier.write(upgrading === null ? head : head.subarray(0, upgrading.clear))
-      .then(onWritten, onWritten);
+  /** See {@linkcode SenderOwner.writingPaused}. */
+  writingPaused(paused: boolean): void {
+    const protocol = this.#protocol;
+    this.#tell(() => paused ? protocol?.pauseWriting?.() : protocol?.resumeWriting?.());
   }
 
-  #written(n: number): void {
-    this.#state &= ~WRITING;
-    if (this.#is(LOST)) return;
-    this.#out.sent(n);
-    this.#progress?.advance(n, this.#out.length);
-    const upgrading = this.#upgrading;
-    if (upgrading !== null && (upgrading.clear -= n) === 0) upgrading.sent.resolve(null);
-    this.flush();
-    if (this.#is(FULL) && this.#out.length <= this.#limits.low) {
-      this.#state &= ~FULL;
-      this.#tell(() => this.#protocol?.resumeWriting?.());
-    }
-    if (this.#out.length === 0) this.#sentAll();
-  }
-
-  #writeFailed(error: unknown): void {
-    this.#state &= ~WRITING;
-    if (this.#is(LOST)) return;
-    this.#out.clear();
+  /** See {@linkcode SenderOwner.sendFailed}. */
+  sendFailed(error: unknown): void {
     if (this.#is(CLOSE_CALLED) || this.#intake === null) this.#lose(error);
     else this.#salvage(this.#intake, error);
   }
@@ -422,23 +366,20 @@ export class StreamTransport extends Transport implements IntakeSource {
     this.#lose(error);
   }
 
-  #sentAll(): void {
-    if (this.#is(EOF_WRITTEN) && !this.#is(EOF_SENT)) this.#sendEof();
+  /** See {@linkcode SenderOwner.sentAll}. */
+  sentAll(): void {
+    if (this.#is(EOF_WRITTEN) && !this.#is(EOF_UNDER_WAY | EOF_SENT)) this.#sendEof();
     else if (this.#is(CLOSING)) this.#finish();
   }
 
   /** How far sending has come since somebody first asked. */
   get progress(): SendProgress {
-    if (this.#progress === null) {
-      this.#progress = new SendProgress();
-      if (this.#is(LOST)) this.#progress.end(this.#lostBy);
-    }
-    return this.#progress;
+    return this.#sending.progress;
   }
 
   /** See {@linkcode Transport.canWriteEof}. */
   canWriteEof(): boolean {
-    return this.carrier.canCloseWrite !== false;
+    return this.carrier.canCloseWrite !== false && !this.#is(UPGRADING);
   }
 
   /** See {@linkcode Transport.writeEof}. */
@@ -448,33 +389,36 @@ export class StreamTransport extends Transport implements IntakeSource {
     }
     if (this.#is(CLOSING) || this.#is(EOF_WRITTEN)) return;
     this.#state |= EOF_WRITTEN;
-    if (this.#out.length === 0) this.#sendEof();
-    else this.flush();
+    if (this.getWriteBufferSize() === 0) this.#sendEof();
+    else this.#sender?.flush();
   }
 
-  #sendEof(): void {
-    this.#state |= WRITING;
-    this.carrier.closeWrite().then(() => {
-      this.#state &= ~WRITING;
-      this.#state |= EOF_SENT;
-      if (this.#is(CLOSING)) this.#finish();
-    }, (error) => this.#writeFailed(error));
+  async #sendEof(): Promise<void> {
+    this.#state |= EOF_UNDER_WAY;
+    try {
+      await this.carrier.closeWrite();
+    } catch (error) {
+      return this.#is(LOST) ? undefined : this.sendFailed(error);
+    } finally {
+      this.#state &= ~EOF_UNDER_WAY;
+    }
+    this.#state |= EOF_SENT;
+    if (this.#is(CLOSING)) this.#finish();
   }
 
   /** See {@linkcode Transport.getWriteBufferSize}. */
   getWriteBufferSize(): number {
-    return this.#out.length;
+    return this.#sender?.length ?? 0;
   }
 
   /** See {@linkcode Transport.getWriteBufferLimits}. */
   getWriteBufferLimits(): { low: number; high: number } {
-    return { ...this.#limits };
+    return { ...(this.#sender?.limits ?? DEFAULT_LIMITS) };
   }
 
   /** See {@linkcode Transport.setWriteBufferLimits}. */
   setWriteBufferLimits(limits?: WriteBufferLimits): void {
-    this.#limits = checkWriteBufferLimits(limits);
-    if (this.#out.length > this.#limits.high) this.#overflow();
+    this.#sending.limits = checkWriteBufferLimits(limits);
   }
 
   // Closing
@@ -500,18 +444,16 @@ export class StreamTransport extends Transport implements IntakeSource {
   #finish(): void {
     if (this.#is(LOST) || this.#writeError !== null) return;
     this.#state |= CLOSING;
-    if (this.#upgrading !== null) {
+    if (this.#is(UPGRADING)) {
       // Before the first handshake there is nothing to send; later the upgrade comes first.
       if (this.#protocol === null) this.#lose(null);
-      return;
-    }
-    if (this.#out.length > 0) return this.flush();
-    if (!this.#is(WRITING)) this.#leave();
+    } else if (this.getWriteBufferSize() > 0) this.#sender?.flush();
+    else if (!this.#is(EOF_UNDER_WAY | LEAVING)) this.#leave();
   }
 
   /** All is sent: says goodbye, and makes sure that closing does not take back what was sent. */
   async #leave(): Promise<void> {
-    this.#state |= WRITING; // Nothing else may be under way on the carrier.
+    this.#state |= LEAVING;
     try {
       if (!this.#is(READ_ENDED) || this.carrier.goodbye) {
         const pending = this.#intake?.handOver() ?? this.#push?.handOver().pending;
@@ -531,9 +473,7 @@ export class StreamTransport extends Transport implements IntakeSource {
     if (this.#is(LOST)) return;
     this.#state |= LOST | CLOSING;
     this.#lostBy = error;
-    this.#out.clear();
-    this.#progress?.end(error);
-    this.#upgrading?.sent.reject(error);
+    this.#sender?.end(error);
     try {
       this.carrier.close();
     } catch {

@@ -37,6 +37,8 @@ class Recorder extends Protocol {
   }
 }
 
+const error = new Error("broken protocol");
+
 Deno.test("a protocol is called in asyncio's order", async () => {
   const protocol = new Recorder();
   const { carrier, transport } = memoryProtocol(protocol);
@@ -78,13 +80,25 @@ Deno.test("connectionLost() is told why a read or a write failed", async () => {
   }
 });
 
+Deno.test("connectionLost() is told of a foreign carrier's read() that throws", async () => {
+  const protocol = new Recorder();
+  const carrier = new MemoryCarrier();
+  carrier.read = () => {
+    throw error;
+  };
+  memoryProtocol(protocol, carrier);
+  await turns();
+  assertStrictEquals(protocol.error, error);
+  assert(carrier.closed);
+});
+
 Deno.test("pauseReading() holds data and EOF back until resumeReading()", async () => {
   const protocol = new Recorder();
   const { carrier, transport } = memoryProtocol(protocol);
   await turns();
   transport.pauseReading();
   transport.pauseReading();
-  assert(!transport.isReading() && transport.readingPaused);
+  assert(!transport.isReading());
   carrier.send("held");
   await turns();
   assert(!carrier.reading, "nothing is read while paused");
@@ -131,10 +145,33 @@ Deno.test("pauseWriting() is called above the high mark, resumeWriting() at the 
   assertEquals(transport.getWriteBufferSize(), 4);
 });
 
-const error = new Error("broken protocol");
 const throwing = () => {
   throw error;
 };
+
+Deno.test("writeEof() and close() in resumeWriting() half-close once, behind the last byte", async () => {
+  for (const close of [false, true]) {
+    const protocol = new Recorder();
+    protocol.resumeWriting = () => {
+      transport.writeEof();
+      if (close) transport.close();
+    };
+    const { carrier, transport } = memoryProtocol(protocol);
+    carrier.credit = 100_000;
+    const data = pattern(200_000);
+    transport.setWriteBufferLimits({ high: 1, low: 0 });
+    transport.write(data);
+    await turns();
+    carrier.allow();
+    await turns(4);
+    assertEquals(carrier.received, data);
+    assert(carrier.halfClosed);
+    assertEquals(protocol.error, undefined, "a second half-close would fail");
+    carrier.end();
+    await turns(4);
+    assertStrictEquals(protocol.error, null);
+  }
+});
 
 Deno.test("an error in a callback that receives is reported, and ends the connection", async () => {
   for (const name of ["dataReceived", "eofReceived"] as const) {
@@ -387,12 +424,26 @@ Deno.test("a BufferedProtocol takes over what was held for another one, in its o
   transport.abort();
 });
 
-Deno.test("a BufferedProtocol that gives an empty buffer is reported", async () => {
-  const protocol = new Buffered();
-  protocol.getBuffer = () => new Uint8Array(0);
-  const { carrier, sink } = memoryProtocol(protocol);
+Deno.test("a BufferedProtocol that gives no buffer, or an empty one, is reported", async () => {
+  const wrong: [() => unknown, typeof RangeError | typeof TypeError][] = [
+    [() => new Uint8Array(0), RangeError],
+    [() => undefined, TypeError],
+    [() => new ArrayBuffer(8), TypeError],
+  ];
+  for (const [getBuffer, kind] of wrong) {
+    const protocol = new Buffered();
+    protocol.getBuffer = getBuffer as () => Uint8Array;
+    const { carrier, sink } = memoryProtocol(protocol);
+    carrier.send("data");
+    await turns();
+    assert(sink.contexts[0]?.exception instanceof kind);
+    assert(carrier.closed);
+  }
+  class Half extends BufferedProtocol {
+    override bufferUpdated(): void {}
+  }
+  const { carrier, sink } = memoryProtocol(new Half());
   carrier.send("data");
   await turns();
-  assert(sink.contexts[0]?.exception instanceof RangeError);
-  assert(carrier.closed);
+  assert(sink.contexts[0]?.exception instanceof TypeError);
 });

@@ -2,6 +2,8 @@ import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows }
 import { MemoryCarrier } from "../memory_carrier.ts";
 import { memoryStreams, pattern, settled, text, turns } from "../support.ts";
 
+const reset = new Deno.errors.ConnectionReset("reset by peer");
+
 Deno.test("close() sends everything first", async () => {
   const { carrier, writer } = memoryStreams();
   carrier.credit = 0;
@@ -155,6 +157,36 @@ Deno.test("writeEof() is refused where there is no half-close", () => {
   assertThrows(() => writer.writeEof(), Error, "use close()");
 });
 
+Deno.test("writeEof() is refused while TLS is about to begin, and the upgrade goes on", async () => {
+  const { transport, writer } = memoryStreams();
+  writer.write("in the clear");
+  const upgrade = writer.startTls(true, { serverHostname: "localhost" });
+  assert(!writer.canWriteEof());
+  assertThrows(() => writer.writeEof(), Error, "TLS");
+  transport.abort();
+  await assertRejects(() => upgrade, Deno.errors.ConnectionAborted);
+});
+
+for (const name of ["read", "write", "closeWrite"] as const) {
+  Deno.test(`a foreign carrier whose ${name}() throws is lost, and holds up nobody else`, async () => {
+    const error = new Error("thrown, not rejected");
+    const other = memoryStreams();
+    for (const { carrier, writer, reader } of [memoryStreams(), memoryStreams()]) {
+      carrier[name] = () => {
+        throw error;
+      };
+      if (name === "read") reader.read(1).catch(() => {});
+      else if (name === "write") writer.write("x");
+      else writer.writeEof();
+      other.writer.write("y");
+      assertStrictEquals(await assertRejects(() => writer.waitClosed()), error);
+      assert(carrier.closed);
+    }
+    await turns();
+    assertEquals(other.carrier.receivedText, "yy");
+  });
+}
+
 Deno.test("writeEof() that fails ends the connection with the error", async () => {
   const { carrier, writer } = memoryStreams();
   carrier.failWrites(new Deno.errors.NotConnected("gone"));
@@ -195,6 +227,16 @@ Deno.test("waitClosed() takes in no more than a buffer's worth, and loses none o
   await closed;
 });
 
+Deno.test("waitClosed() sees the end of a connection whose reading was paused meanwhile", async () => {
+  const { carrier, reader, transport, writer } = memoryStreams();
+  transport.pauseReading();
+  const closed = writer.waitClosed();
+  transport.resumeReading();
+  carrier.failReads(reset);
+  assertStrictEquals(await assertRejects(() => closed), reset);
+  assertStrictEquals(reader.exception(), reset);
+});
+
 Deno.test("waitClosed() ends by its signal", async () => {
   const { writer } = memoryStreams();
   const reason = new Error("enough");
@@ -213,8 +255,6 @@ Deno.test("[Symbol.asyncDispose]() sends everything and waits for the end", asyn
   assertEquals(carrier.receivedText, "all");
   assert(carrier.closed);
 });
-
-const reset = new Deno.errors.ConnectionReset("reset by peer");
 
 /** What ends a connection for whom, so that it is told before the writer is disposed of. */
 const tellers: Record<string, (streams: ReturnType<typeof memoryStreams>) => Promise<unknown>> = {
