@@ -135,9 +135,14 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
 
   /** Hands the connection to `protocol`, after a TLS handshake if there is a plan for one. */
   start(protocol: BaseProtocol, tls: TlsPlan | null = null): void {
-    this.owner?.attach(this);
-    if (tls === null) this.#begin(protocol);
-    else this.#upgrade(tls).then(() => this.#begin(protocol), (error) => this.#unshaken(error));
+    const { owner } = this;
+    owner?.attach(this);
+    if (tls === null) return this.#begin(protocol);
+    // To the server a handshake is a part of its handler, which may begin only when it is done.
+    owner?.handlerStarted();
+    this.#upgrade(tls)
+      .then(() => this.#begin(protocol), (error) => this.#unshaken(error))
+      .then(owner?.handlerEnded);
   }
 
   #begin(protocol: BaseProtocol): void {
@@ -445,8 +450,8 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
     if (this.#is(LOST) || this.#writeError !== null) return;
     this.#state |= CLOSING;
     if (this.#is(UPGRADING)) {
-      // Before the first handshake there is nothing to send; later the upgrade comes first.
-      if (this.#protocol === null) this.#lose(null);
+      // What was written comes after the upgrade.
+      if (this.getWriteBufferSize() === 0) this.#lose(null);
     } else if (this.getWriteBufferSize() > 0) this.#sender?.flush();
     else if (!this.#is(EOF_UNDER_WAY | LEAVING)) this.#leave();
   }
