@@ -283,7 +283,7 @@ export class EventLoop extends SystemEventLoop {
     }
     const { serverSide = false, ...rest } = options;
     checkFlag("serverSide", serverSide);
-    await transport.startTls(planUpgrade(sslContext, serverSide, rest), protocol);
+    await transport.startTls(planUpgrade(sslContext, serverSide, rest), { protocol });
     return transport;
   }
 

@@ -9,17 +9,15 @@ import { IncompleteReadError, LimitOverrunError } from "./errors.ts";
 import type { Bytes, Progress, Reads } from "./reads.ts";
 import { encode, type Separator } from "./separators.ts";
 
-const EMPTY = new Uint8Array(0);
-
 /** Nothing, which is always there. */
 export function nothing(): Bytes {
-  return EMPTY;
+  return new Uint8Array(0);
 }
 
 /** Up to so many bytes as are wanted. */
 export function some(reads: Reads, { want }: Progress): Bytes | null {
   if (reads.length > 0) return reads.take(Math.min(want, reads.length));
-  return reads.eof ? EMPTY : null;
+  return reads.eof ? nothing() : null;
 }
 
 /** As many bytes as fit `target`: their number. `placed` are there already. */

@@ -5,6 +5,7 @@
  */
 import { type Carrier, readFrom } from "./carrier.ts";
 import { ReadBuffer } from "./read_buffer.ts";
+import type { ReadTransport } from "./transports.ts";
 
 const HERE = Symbol("the intake's own buffer");
 
@@ -40,7 +41,7 @@ export abstract class Intake extends ReadBuffer {
   /** What the read under way stores in: this buffer, or the reader's memory. */
   #reading: typeof HERE | Uint8Array | null = null;
   /** How many bytes to take in though nobody reads them: see {@linkcode takeIn}. */
-  #ahead = 0;
+  protected ahead = 0;
   /** Who gets the read under way, since {@linkcode handOver}. */
   #heir: PromiseWithResolvers<Uint8Array | null> | null = null;
 
@@ -83,11 +84,12 @@ export abstract class Intake extends ReadBuffer {
   /** Goes on, for the reader that waits or {@linkcode takeIn}: the source reads again. */
   resume(): void {
     this.arrived(0);
-    this.#readAhead();
+    this.readAhead();
   }
 
-  #readAhead(): void {
-    if (this.length < this.#ahead) this.pull(this.#ahead);
+  /** Reads ahead, if that was asked for and there is room. */
+  protected readAhead(): void {
+    if (this.length < this.ahead) this.pull(this.ahead);
   }
 
   /**
@@ -96,8 +98,8 @@ export abstract class Intake extends ReadBuffer {
    * @param ahead How many bytes may be buffered, at the most.
    */
   takeIn(ahead: number): void {
-    this.#ahead = ahead;
-    this.#readAhead();
+    this.ahead = ahead;
+    this.readAhead();
   }
 
   /** Marks the end: an error, or `null` for a regular one. */
@@ -108,11 +110,15 @@ export abstract class Intake extends ReadBuffer {
     this.arrived(0);
   }
 
+  /** A transport gives up feeding its protocol by this intake: what its protocol feeds is all. */
+  abstract pushedBy(transport: ReadTransport): void;
+
   /** Gives up the source; what is buffered stays. Returns the read that is still under way. */
   handOver(): PendingRead | null {
     this.source = null;
     if (this.#reading === null) return null;
-    this.#heir = Promise.withResolvers();
+    this.#heir ??= Promise.withResolvers();
+    this.#heir.promise.catch(() => {}); // The heir may be long in coming, or never ask.
     return this.#heir.promise;
   }
 
@@ -140,14 +146,16 @@ export abstract class Intake extends ReadBuffer {
       if (!this.ended) return; // It will be, when the loss is told.
     }
     this.arrived(placed);
-    this.#readAhead();
+    this.readAhead();
   };
 
   #inherit(answer: unknown, target: Uint8Array | null): void {
     const heir = this.#heir!;
     this.#heir = null;
     if (typeof answer === "number") {
-      heir.resolve(target === null ? this.lentBytes(answer) : target.slice(0, answer));
+      heir.resolve(
+        target === null ? this.lentBytes(answer) : new Uint8Array(target.subarray(0, answer)),
+      );
     } else if (answer instanceof Uint8Array || answer === null) heir.resolve(answer);
     else heir.reject(answer);
     this.arrived(0);

@@ -26,8 +26,6 @@ export class PrefixedCarrier implements Carrier {
     this.#inner = inner;
     this.#bytes = ahead.bytes ?? new Uint8Array();
     this.#pending = ahead.pending ?? null;
-    // Nobody may ever ask for it.
-    this.#pending?.catch(() => {});
   }
 
   get localAddr(): Deno.Addr | null {

@@ -8,7 +8,7 @@ import type { ExceptionSink } from "../loop/exception_context.ts";
 import type { ChildTransport } from "./child_transport.ts";
 import { FlowControlMixin } from "./flow_control.ts";
 import { SubprocessProtocol } from "./protocols.ts";
-import { DEFAULT_LIMIT, getIntake, StreamReader } from "./stream_reader.ts";
+import { DEFAULT_LIMIT, getIntake, pullFrom, StreamReader } from "./stream_reader.ts";
 import { StreamWriter } from "./stream_writer.ts";
 import type { ReadTransport, SubprocessTransport, WriteTransport } from "./transports.ts";
 import { checkLimit, show } from "./validate.ts";
@@ -73,7 +73,7 @@ export class SubprocessStreamProtocol extends SubprocessProtocol {
     const pipe = transport.getPipeTransport(fd) as ReadTransport | null;
     if (pipe === null) return null;
     const reader = new StreamReader({ limit: this.#limit });
-    reader.setTransport(pipe);
+    if (!pullFrom(reader, pipe)) reader.setTransport(pipe);
     // As far as asyncio: a child that says little can exit though nobody reads.
     getIntake(reader).takeIn(2 * this.#limit);
     return reader;

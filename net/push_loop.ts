@@ -70,6 +70,7 @@ export class PushLoop {
     if (this.#endHeld) return { bytes, pending: Promise.resolve(null) };
     if (!this.#reading) return { bytes };
     this.#heir = Promise.withResolvers();
+    this.#heir.promise.catch(() => {}); // The heir may be long in coming, or never ask.
     return { bytes, pending: this.#heir.promise };
   }
 

@@ -24,9 +24,11 @@ export class PushingTransport {
     this.#transport.pauseReading();
   }
 
-  /** Bytes are being taken: `length` stay. */
+  /** Bytes were taken: `length` stay. */
   taken(length: number): void {
-    if (length <= this.#limit) this.resume();
+    if (!this.#paused || length > this.#limit) return;
+    // Behind the read that takes them, which what comes at once must not disturb.
+    queueMicrotask(() => this.resume());
   }
 
   /** More is wanted, however many are buffered. */

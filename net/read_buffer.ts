@@ -126,7 +126,7 @@ export class ReadBuffer {
     const { buffer, length } = bytes;
     const fills = length === buffer.byteLength && length % 4 === 0;
     if (!fills || length < ADOPTED || this.length > 0) return this.append(bytes);
-    this.#use(bytes);
+    this.#use(new Uint8Array(buffer)); // Not `bytes`: it may be a `Buffer`, whose slices are views.
     this.#end = length;
   }
 
@@ -141,6 +141,7 @@ export class ReadBuffer {
 
   /** Removes the first `n` bytes, which must be there, and returns them. */
   take(n: number): Uint8Array<ArrayBuffer> {
+    if (n === 0) return new Uint8Array(0); // Memory of its own: somebody may transfer it.
     const start = this.#start;
     const end = this.#start = start + n;
     const chunk = this.#chunk;
@@ -252,7 +253,7 @@ export class ReadBuffer {
   }
 
   #replace(size: number): void {
-    this.#use(new Uint8Array((size + 3) & ~3));
+    this.#use(new Uint8Array(Math.ceil(size / 4) * 4));
   }
 
   #use(chunk: Uint8Array<ArrayBuffer>): void {

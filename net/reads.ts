@@ -5,8 +5,9 @@
  */
 import { concat } from "@std/bytes/concat";
 import { Intake } from "./intake.ts";
-import type { PushingTransport } from "./pushing_transport.ts";
+import { PushingTransport } from "./pushing_transport.ts";
 import { tell } from "./told.ts";
+import type { ReadTransport } from "./transports.ts";
 import type { WaitOptions } from "./wait_options.ts";
 
 /** Bytes as reads give them out. */
@@ -80,35 +81,38 @@ export class Reads extends Intake {
     return this.#pusher !== null || this.source !== null;
   }
 
-  /** Sets who pushes bytes. */
-  pushedBy(pusher: PushingTransport): void {
-    this.#pusher = pusher;
+  /** `transport` pushes bytes, by way of {@linkcode feed}. */
+  override pushedBy(transport: ReadTransport): void {
+    this.#pusher = new PushingTransport(transport, this.limit);
   }
 
   /** See {@linkcode ReadBuffer.take}. */
   override take(n: number): Bytes {
-    if (this.#pending !== null || this.#pusher !== null) this.#taken(n);
-    return super.take(n);
+    const data = super.take(n);
+    if (this.#pending !== null || this.#pusher !== null || this.ahead > 0) this.#taken(n);
+    return data;
   }
 
   /** See {@linkcode ReadBuffer.moveTo}. */
   override moveTo(target: Uint8Array): number {
-    this.#taken(Math.min(target.length, this.length));
-    return super.moveTo(target);
+    const n = super.moveTo(target);
+    this.#taken(n);
+    return n;
   }
 
   /** See {@linkcode ReadBuffer.skip}. */
   override skip(n: number): void {
-    this.#taken(n);
     super.skip(n);
+    this.#taken(n);
   }
 
-  /** Keeps count of `n` bytes that are being taken from the front. */
+  /** Keeps count of `n` bytes that were taken from the front. */
   #taken(n: number): void {
     // A read that needs no wait may take bytes from under a search that does.
     const pending = this.#pending;
     if (pending !== null) pending.searched = Math.max(0, pending.searched - n);
-    this.#pusher?.taken(this.length - n);
+    this.#pusher?.taken(this.length);
+    this.readAhead();
   }
 
   /** Whether another read than `read` waits: what comes is that one's. */

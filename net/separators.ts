@@ -37,6 +37,6 @@ export function toSeparators(separator: Separator | readonly Separator[]): Uint8
       throw new TypeError("a separator is a Uint8Array or a string");
     }
     if (bytes.length === 0) throw new RangeError("a separator has at least one byte");
-    return bytes;
+    return typeof one === "string" ? bytes : new Uint8Array(bytes); // The caller may change its own.
   });
 }

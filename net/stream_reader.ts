@@ -15,7 +15,6 @@ import {
   until,
 } from "./attempts.ts";
 import type { Intake } from "./intake.ts";
-import { PushingTransport } from "./pushing_transport.ts";
 import { type Attempt, type Bytes, Reads } from "./reads.ts";
 import { type Separator, toSeparators } from "./separators.ts";
 import { StreamTransport } from "./stream_transport.ts";
@@ -38,8 +37,6 @@ const SEARCHED = 65_536;
  */
 const DIRECT = 16_384;
 
-const NOTHING = Promise.resolve(new Uint8Array(0));
-
 /** Options of {@linkcode StreamReader}. */
 export interface StreamReaderOptions {
   /**
@@ -53,7 +50,7 @@ export interface StreamReaderOptions {
 /** The web streams that somebody asked for; a field of each reader would cost idle connections memory. */
 const readables = new WeakMap<StreamReader, ReadableStream<Bytes>>();
 
-let intakeOf: (reader: StreamReader) => Intake;
+let intakeOf: (reader: StreamReader) => Reads;
 
 /** The receiving half of a reader, for the package's own use. */
 export function getIntake(reader: StreamReader): Intake {
@@ -413,18 +410,28 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   /**
    * Sets the transport that feeds this reader; `StreamReaderProtocol` does it.
    *
-   * A transport of this package is read from only when a read needs bytes; another one, or one that has
-   * pushed to a protocol before, is paused while more than twice the limit is buffered.
+   * It is paused while more than twice the limit is buffered.
    *
-   * @param transport The transport.
+   * @param transport The transport, whose protocol feeds this reader.
    * @throws {Error} If the reader has one already.
    */
   setTransport(transport: ReadTransport): void {
-    const reads = this.#reads;
-    if (reads.hasTransport) throw new Error("the reader has a transport already");
-    if (transport instanceof StreamTransport && transport.pulledBy(reads)) return;
-    reads.pushedBy(new PushingTransport(transport, reads.limit));
+    if (this.#reads.hasTransport) throw new Error("the reader has a transport already");
+    this.#reads.pushedBy(transport);
   }
+}
+
+/**
+ * Lets `reader` pull from a transport of this package, in place of being fed by its protocol: then
+ * nothing is read that nobody asked for.
+ *
+ * @returns `false` where that can't be, or where a subclass wants to see what it is fed.
+ */
+export function pullFrom(reader: StreamReader, transport: ReadTransport): boolean {
+  const { feedData, feedEof, setTransport } = StreamReader.prototype;
+  return reader.feedData === feedData && reader.feedEof === feedEof &&
+    reader.setTransport === setTransport && !intakeOf(reader).hasTransport &&
+    transport instanceof StreamTransport && transport.pulledBy(intakeOf(reader));
 }
 
 /**
@@ -432,7 +439,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
  * thenable; without it every promise searches the prototypes for `then`: 62 ns a read, not 37.
  */
 function promiseOf(data: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-  return data.length === 0 ? NOTHING : Promise.resolve(data);
+  return data.length === 0 ? Promise.resolve(new Uint8Array(0)) : Promise.resolve(data);
 }
 
 function refuseCount(name: string, n: unknown): Promise<never> {

@@ -7,7 +7,7 @@ import type { ExceptionSink } from "../loop/exception_context.ts";
 import { formatAddr } from "./addresses.ts";
 import type { ConnectionOwner } from "./connection_owner.ts";
 import { FlowControlMixin } from "./flow_control.ts";
-import { getIntake, type StreamReader } from "./stream_reader.ts";
+import { getIntake, pullFrom, type StreamReader } from "./stream_reader.ts";
 import { StreamTransport } from "./stream_transport.ts";
 import { StreamWriter } from "./stream_writer.ts";
 import type { Transport } from "./transports.ts";
@@ -65,7 +65,7 @@ export class StreamReaderProtocol extends FlowControlMixin {
   /** Sets the reader's transport, and calls the callback. */
   override connectionMade(transport: Transport): void {
     this.#transport = transport;
-    this.#reader.setTransport(transport);
+    if (!this.#pulls(transport)) this.#reader.setTransport(transport);
     if (this.#clientConnectedCb === null) return;
     const writer = new StreamWriter(transport, this, this.#reader, this.#loop);
     this.#owner?.handlerStarted();
@@ -80,6 +80,13 @@ export class StreamReaderProtocol extends FlowControlMixin {
     } else {
       this.#watch(result as Promise<void>);
     }
+  }
+
+  #pulls(transport: Transport): boolean {
+    // A subclass that looks at what it receives is given it.
+    const { dataReceived, eofReceived } = StreamReaderProtocol.prototype;
+    return this.dataReceived === dataReceived && this.eofReceived === eofReceived &&
+      pullFrom(this.#reader, transport);
   }
 
   get #owner(): ConnectionOwner | null {

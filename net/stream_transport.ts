@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { concat } from "@std/bytes/concat";
 import type { ExceptionSink } from "../loop/exception_context.ts";
 import { formatAddr } from "./addresses.ts";
 import type { Carrier } from "./carrier.ts";
@@ -57,6 +58,14 @@ export interface StreamTransportInit {
   owner?: ConnectionOwner | undefined;
   /** Whether this side has accepted the connection; with an owner it has. */
   accepted?: boolean | undefined;
+}
+
+/** How an upgrade to TLS begins. */
+export interface UpgradeOptions {
+  /** Who gets the cleartext; the same protocol as before by default. */
+  protocol?: BaseProtocol;
+  /** Who has taken in what came before, in the clear; by default who pulls from the transport. */
+  reader?: Intake | null;
 }
 
 /**
@@ -128,7 +137,9 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
   setProtocol(protocol: BaseProtocol): void {
     if (protocol === this.#protocol) return;
     this.#protocol = protocol;
-    const pending = this.#intake?.handOver() ?? null;
+    const intake = this.#intake;
+    const pending = intake?.handOver() ?? null;
+    intake?.pushedBy(this); // Its protocol may come back.
     this.#intake = null;
     this.#pushIfNobodyPulls(pending);
   }
@@ -216,18 +227,20 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
    * is lost.
    *
    * @param plan Which side this is, and what it wants.
-   * @param protocol Who gets the cleartext; the same as before by default.
+   * @param options Who gets the cleartext, and who has had it before.
    * @throws {Error} If the connection is not in a state for it, or is closed meanwhile.
    */
-  async startTls(plan: TlsPlan, protocol: BaseProtocol | null = this.#protocol): Promise<void> {
+  async startTls(plan: TlsPlan, options: UpgradeOptions = {}): Promise<void> {
+    const { protocol = this.#protocol } = options;
+    const reader = options.reader ?? this.#intake;
     if (this.#is(CLOSING)) throw new Error("startTls() after the connection was closed or lost");
     if (this.#is(EOF_WRITTEN)) throw new Error("startTls() after writeEof()");
     if (this.#is(UPGRADING)) throw new Error("startTls() while TLS is about to begin");
-    if (this.#intake?.awaited) {
+    if (reader?.awaited) {
       throw new Error("startTls() while a read waits: let it end, or abort it, before");
     }
     const intake = protocol === this.#protocol ? this.#intake : null;
-    const ahead = this.#handOver();
+    const ahead = this.#handOver(reader);
     this.#protocol = protocol;
     await this.#upgrade(plan, ahead);
     if (intake !== null && protocol === this.#protocol) {
@@ -239,14 +252,20 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
     if (this.#is(CLOSING)) this.#finish();
   }
 
-  /** Stops feeding whoever reads. Returns what came too early, or is still on its way. */
-  #handOver(): ReadAhead | undefined {
-    const intake = this.#intake;
-    const push = this.#push;
+  /**
+   * Stops feeding whoever reads. Returns what came too early, or is still on its way: `reader` gives
+   * back what it has not given out.
+   */
+  #handOver(reader: Intake | null): ReadAhead {
+    const rest: ReadAhead = this.#intake !== null
+      ? { pending: this.#intake.handOver() }
+      : this.#push?.handOver() ?? {};
     this.#intake = this.#push = null;
-    if (intake === null) return push?.handOver();
-    const pending = intake.handOver();
-    return { bytes: intake.take(intake.length), pending };
+    if (reader === null) return rest;
+    return {
+      ...rest,
+      bytes: concat([reader.take(reader.length), rest.bytes ?? new Uint8Array(0)]),
+    };
   }
 
   async #upgrade(plan: TlsPlan, ahead?: ReadAhead): Promise<void> {

@@ -204,7 +204,8 @@ export class StreamWriter implements AsyncDisposable {
     if (!(transport instanceof StreamTransport)) {
       throw new TypeError("startTls() needs a connection's own transport");
     }
-    await transport.startTls(planUpgrade(sslContext, transport.accepted, options));
+    const plan = planUpgrade(sslContext, transport.accepted, options);
+    await transport.startTls(plan, { reader: this.#reader && getIntake(this.#reader) });
   }
 
   /**

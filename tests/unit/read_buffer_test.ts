@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
 import { concat, equals } from "@std/bytes";
 import fc from "fast-check";
@@ -313,4 +314,21 @@ Deno.test("ReadBuffer.adopt() keeps many bytes where they are, and copies what i
     assert(taken.buffer !== piece.buffer);
     assert(equals(taken, piece));
   }
+});
+
+Deno.test("ReadBuffer.adopt() keeps what it gave out of a Buffer, whose slices are views", () => {
+  const buffer = new ReadBuffer();
+  const memory = new ArrayBuffer(81_920);
+  buffer.adopt(Buffer.from(memory).fill("A") as unknown as Uint8Array<ArrayBuffer>);
+  const head = buffer.take(10);
+  assertEquals(Object.getPrototypeOf(head), Uint8Array.prototype);
+  buffer.moveTo(new Uint8Array(memory.byteLength));
+  buffer.append(bytes("B".repeat(100)));
+  assertEquals(text(head), "A".repeat(10));
+});
+
+Deno.test("ReadBuffer.take() of nothing gives memory of its own: it may be transferred", () => {
+  const [first, second] = [new ReadBuffer(), new ReadBuffer()];
+  structuredClone(null, { transfer: [first.take(0).buffer] });
+  assertEquals([first.take(0).length, second.take(0).length], [0, 0]);
 });

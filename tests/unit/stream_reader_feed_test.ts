@@ -1,8 +1,10 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { IncompleteReadError } from "../../net/errors.ts";
+import { Protocol } from "../../net/protocols.ts";
 import { StreamReader } from "../../net/stream_reader.ts";
 import { StreamReaderProtocol } from "../../net/stream_reader_protocol.ts";
-import type { ReadTransport } from "../../net/transports.ts";
-import { bytes, memoryProtocol, memoryStreams, settled, text } from "../support.ts";
+import type { ReadTransport, Transport } from "../../net/transports.ts";
+import { bytes, memoryProtocol, memoryStreams, settled, text, turns } from "../support.ts";
 
 /** A transport of somebody else's that pushes: it notes when it is paused and resumed. */
 class ForeignTransport implements ReadTransport {
@@ -41,6 +43,20 @@ Deno.test("a foreign transport is paused above twice the limit and resumed at th
   assertEquals(transport.calls, ["pause"]);
   await reader.readExactly(1);
   assertEquals(transport.calls, ["pause", "resume"]);
+});
+
+Deno.test("a foreign transport that tells the end as it is resumed loses no byte", async () => {
+  for (const end of ["eofReceived", "connectionLost"] as const) {
+    const reader = new StreamReader({ limit: 8 });
+    const protocol = new StreamReaderProtocol(reader);
+    const transport = new ForeignTransport();
+    transport.resumeReading = () => void protocol[end](null);
+    protocol.connectionMade(transport as unknown as Transport);
+    const first = reader.readExactly(12);
+    protocol.dataReceived(bytes("0123456789ab" + "cdefg"));
+    assertEquals(text(await first), "0123456789ab");
+    assertEquals(text(await reader.read()), "cdefg");
+  }
 });
 
 Deno.test("a foreign transport is resumed by a read that needs more than is buffered", async () => {
@@ -82,6 +98,96 @@ Deno.test("setTransport() refuses a second transport", () => {
   assertThrows(() => reader.setTransport(new ForeignTransport()), Error, "already");
   const { reader: own, transport } = memoryStreams();
   assertThrows(() => own.setTransport(transport), Error, "already");
+});
+
+Deno.test("setTransport() leaves feeding to the transport's protocol", async () => {
+  class Upper extends Protocol {
+    readonly reader = new StreamReader({ limit: 4 });
+    override connectionMade(transport: Transport): void {
+      this.reader.setTransport(transport);
+    }
+    override dataReceived(data: Uint8Array): void {
+      this.reader.feedData(bytes(text(data).toUpperCase()));
+    }
+  }
+  const protocol = new Upper();
+  const { carrier, transport } = memoryProtocol(protocol);
+  carrier.send("a line\n");
+  assertEquals(text(await protocol.reader.readExactly(7)), "A LINE\n");
+  carrier.send("more than twice the limit");
+  await turns();
+  assert(!transport.isReading());
+  assertEquals((await protocol.reader.readExactly(25)).length, 25);
+  await turns();
+  assert(transport.isReading());
+  transport.abort();
+});
+
+Deno.test("what a subclass overrides of StreamReaderProtocol or StreamReader is called", async () => {
+  const log: string[] = [];
+  class Tap extends StreamReaderProtocol {
+    override dataReceived(data: Uint8Array): void {
+      log.push("dataReceived");
+      super.dataReceived(data);
+    }
+  }
+  class End extends StreamReaderProtocol {
+    override eofReceived(): boolean {
+      const keepOpen = super.eofReceived();
+      log.push(`eofReceived, at EOF: ${ended.atEof()}`);
+      return keepOpen;
+    }
+  }
+  class Fed extends StreamReader {
+    override feedData(data: Uint8Array): void {
+      log.push("feedData");
+      super.feedData(data);
+    }
+  }
+  const [tapped, ended, fed] = [new StreamReader(), new StreamReader(), new Fed()];
+  const protocols = [new Tap(tapped), new End(ended), new StreamReaderProtocol(fed)];
+  for (const [i, reader] of [tapped, ended, fed].entries()) {
+    const { carrier, transport } = memoryProtocol(protocols[i]!);
+    if (reader !== ended) carrier.send("x");
+    carrier.end();
+    assertEquals(text(await reader.read()), reader === ended ? "" : "x");
+    transport.abort();
+  }
+  assertEquals(log, ["dataReceived", "eofReceived, at EOF: true", "feedData"]);
+});
+
+Deno.test("a reader whose protocol gave way and came back is fed, and holds its transport back", async () => {
+  const { carrier, reader, transport, protocol } = memoryStreams({ limit: 8 });
+  carrier.send("one");
+  assertEquals(text(await reader.readExactly(3)), "one");
+  transport.setProtocol(new Protocol());
+  transport.setProtocol(protocol);
+  carrier.send("and then far more than that");
+  await turns();
+  assert(!transport.isReading());
+  assertThrows(() => reader.setTransport(transport), Error, "already");
+  carrier.end();
+  assertEquals(text(await reader.read()), "and then far more than that");
+  transport.abort();
+});
+
+Deno.test("a result that is empty may be transferred, and harms no other reader", async () => {
+  const empty = new StreamReader();
+  empty.feedEof();
+  const { partial } = await assertRejects(() => empty.readExactly(1), IncompleteReadError);
+  const results = [
+    partial,
+    await empty.readLine(),
+    await empty.read(),
+    await empty.read(5),
+    await empty.read(0),
+  ];
+  for (const { buffer } of results) structuredClone(null, { transfer: [buffer as ArrayBuffer] });
+  const other = new StreamReader();
+  other.feedEof();
+  assertEquals((await other.readLine()).slice(), new Uint8Array(0));
+  assertEquals((await other.read(5)).slice(), new Uint8Array(0));
+  assertEquals((await other.read(0)).slice(), new Uint8Array(0));
 });
 
 Deno.test("StreamReaderProtocol feeds its reader, and ends it with the connection", async () => {

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { IncompleteReadError, LimitOverrunError } from "../../net/errors.ts";
 import type { Separator } from "../../net/separators.ts";
@@ -115,6 +116,15 @@ Deno.test("readUntil() throws what was left when EOF comes first, and empties th
   assert(reader.atEof());
   const empty = await assertRejects(() => reader.readUntil(), IncompleteReadError);
   assertEquals(empty.partial.length, 0);
+});
+
+Deno.test("readUntil() looks for what it was called with, whatever becomes of the array", async () => {
+  const reader = new StreamReader();
+  const separator = Buffer.from("\r\n");
+  const piece = reader.readUntil(separator);
+  separator.write("XX");
+  reader.feedData(bytes("aXXb\r\n"));
+  assertEquals(text(await piece), "aXXb\r\n");
 });
 
 Deno.test("readUntil() refuses what is no separator", async () => {

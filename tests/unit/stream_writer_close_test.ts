@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { MemoryCarrier } from "../memory_carrier.ts";
-import { memoryStreams, pattern, settled, text, turns } from "../support.ts";
+import { planUpgrade } from "../../net/tls/plan.ts";
+import { Protocol } from "../../net/protocols.ts";
+import { memoryProtocol, memoryStreams, pattern, settled, text, turns } from "../support.ts";
 
 const reset = new Deno.errors.ConnectionReset("reset by peer");
 
@@ -167,6 +169,26 @@ Deno.test("writeEof() is refused while TLS is about to begin, and the upgrade go
   await assertRejects(() => upgrade, Deno.errors.ConnectionAborted);
 });
 
+for (const how of ["pulled", "pushed"]) {
+  Deno.test(`a read that fails before TLS takes it over ends no process (${how})`, async () => {
+    const streams = memoryStreams();
+    const pulled = how === "pulled";
+    if (pulled) streams.writer.waitClosed(); // It reads ahead.
+    const { carrier, transport } = pulled ? streams : memoryProtocol(new Protocol());
+    await turns();
+    assert(carrier.reading);
+    carrier.credit = 0;
+    transport.write("220 go ahead");
+    const upgrade = transport.startTls(planUpgrade(true, false, { serverHostname: "localhost" }));
+    const refused = assertRejects(() => upgrade, Deno.errors.BrokenPipe);
+    await turns();
+    carrier.failReads(reset);
+    await turns();
+    carrier.failWrites(new Deno.errors.BrokenPipe("gone"));
+    await refused;
+  });
+}
+
 for (const name of ["read", "write", "closeWrite"] as const) {
   Deno.test(`a foreign carrier whose ${name}() throws is lost, and holds up nobody else`, async () => {
     const error = new Error("thrown, not rejected");
@@ -235,6 +257,16 @@ Deno.test("waitClosed() sees the end of a connection whose reading was paused me
   carrier.failReads(reset);
   assertStrictEquals(await assertRejects(() => closed), reset);
   assertStrictEquals(reader.exception(), reset);
+});
+
+Deno.test("waitClosed() sees the end behind more than it takes in, once that is read", async () => {
+  const { carrier, reader, writer } = memoryStreams();
+  for (let i = 0; i < 8; i++) carrier.send(pattern(16_384));
+  const closed = writer.waitClosed();
+  await turns(20);
+  carrier.failReads(reset);
+  for (let left = 131_072; left > 0; await turns()) left -= (await reader.read(left)).length;
+  assertStrictEquals(await assertRejects(() => closed), reset);
 });
 
 Deno.test("waitClosed() ends by its signal", async () => {
