@@ -9,6 +9,7 @@ import { acceptFrom } from "./net/accept.ts";
 import type { ConnectionOwner } from "./net/connection_owner.ts";
 import { closeListener } from "./net/listen.ts";
 import type { Transport } from "./net/transports.ts";
+import { checkSignalType } from "./net/validate.ts";
 import type { WaitOptions } from "./net/wait_options.ts";
 
 export type { ConnectionOwner } from "./net/connection_owner.ts";
@@ -178,10 +179,13 @@ export class Server implements AsyncDisposable {
    * Accepts connections until the server is closed.
    *
    * @param options A signal to end it: the server is closed then, too.
-   * @throws The signal's reason.
+   * @throws {TypeError} If the signal is none.
+   * @throws {Error} If the server is closed.
+   * @throws {unknown} The signal's reason.
    */
   async serveForever(options: WaitOptions = {}): Promise<void> {
     const { signal } = options;
+    checkSignalType(signal);
     try {
       signal?.throwIfAborted();
       await this.startServing();
@@ -227,11 +231,14 @@ export class Server implements AsyncDisposable {
    * Waits until the server is closed and the handler of every connection is done.
    *
    * @param options A signal to end the wait.
+   * @throws {TypeError} If the signal is none.
+   * @throws {unknown} The signal's reason.
    */
-  waitClosed(options: WaitOptions = {}): Promise<void> {
+  async waitClosed(options: WaitOptions = {}): Promise<void> {
     const { signal } = options;
+    checkSignalType(signal);
     const done = this.#until(() => this.#closed && this.#accepting === 0 && this.#handlers === 0);
-    return signal === undefined ? done : abortable(done, signal);
+    await (signal === undefined ? done : abortable(done, signal));
   }
 
   /**
@@ -242,7 +249,7 @@ export class Server implements AsyncDisposable {
    * second later, is aborted. It does not wait for handlers that go on without their connection.
    *
    * @param options How long to wait, and a signal that ends the wait: what is left is aborted then.
-   * @throws {TypeError} If the timeout is not a number.
+   * @throws {TypeError} If the timeout is not a number, or the signal is none.
    * @throws {RangeError} If it is negative.
    * @throws {unknown} The signal's reason.
    *
@@ -262,6 +269,7 @@ export class Server implements AsyncDisposable {
       throw new TypeError(`timeout is a number of ms, not ${timeout}`);
     }
     if (timeout < 0) throw new RangeError(`timeout must not be negative, got ${timeout}`);
+    checkSignalType(signal);
     this.close();
     const end = performance.now() + timeout;
     try {

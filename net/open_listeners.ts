@@ -8,13 +8,15 @@ import { canReusePort, listenTcp, listenUnix } from "./listen.ts";
 import { prepareTls } from "./tls/open_tls.ts";
 import { planServer, type ServerSSLOptions, type TlsPlan } from "./tls/plan.ts";
 import {
+  checkBacklog,
   checkEither,
   checkFamily,
   checkFlag,
   checkHost,
-  checkNumber,
+  checkInteger,
   checkPort,
   checkSignal,
+  checkSockGiven,
   checkUnixPath,
   isOptions,
   show,
@@ -119,6 +121,7 @@ export async function openListeners(
   options: CreateServerOptions,
 ): Promise<Listening> {
   if (isOptions(host)) {
+    checkSockGiven(host);
     const tls = await checkServingOptions(host);
     return { listeners: [checkListener(host.sock)], options: host, tls };
   }
@@ -134,7 +137,7 @@ export async function openListeners(
     hosts: checkHosts(host),
     port: checkPort("port", port, 0),
     family: checkFamily(family),
-    backlog: checkNumber("backlog", backlog, 1),
+    backlog: checkBacklog(backlog),
     reusePort,
     signal: options.signal,
   };
@@ -150,7 +153,7 @@ export async function openUnixListener(
 ): Promise<Listening> {
   const { sock, mode, cleanupSocket = true, backlog = 100 } = options;
   checkFlag("cleanupSocket", cleanupSocket);
-  checkNumber("backlog", backlog, 1);
+  checkBacklog(backlog);
   if (mode !== undefined) checkMode(mode);
   checkEither("path", path, sock);
   const tls = await checkServingOptions(options);
@@ -164,7 +167,9 @@ async function checkServingOptions(options: TcpServingOptions): Promise<TlsPlan 
   checkSignal(signal);
   checkFlag("startServing", startServing);
   checkFlag("keepAlive", keepAlive);
-  if (maxConnections !== undefined) checkNumber("maxConnections", maxConnections, 1);
+  if (maxConnections !== undefined && maxConnections !== Infinity) {
+    checkInteger("maxConnections", maxConnections, 1, Number.MAX_SAFE_INTEGER);
+  }
   const tls = planServer(options);
   await prepareTls(tls);
   return tls;
@@ -172,7 +177,10 @@ async function checkServingOptions(options: TcpServingOptions): Promise<TlsPlan 
 
 function checkHosts(host: string | readonly string[] | null): string[] | null {
   if (host === null || host === "") return null;
-  const hosts = typeof host === "string" ? [host] : [...host];
+  if (typeof host !== "string" && !Array.isArray(host)) {
+    throw new TypeError(`host is a string, a list of them, or null, not ${show(host)}`);
+  }
+  const hosts = typeof host === "string" ? [host] : host;
   if (hosts.length === 0) throw new RangeError("the list of hosts is empty");
   return hosts.map((one) => checkHost("host", one));
 }

@@ -142,6 +142,7 @@ Deno.test("startServer() refuses bad input at the call", async () => {
   const wrong: [unknown[], typeof TypeError | typeof RangeError][] = [
     [[], TypeError],
     [["echo", "127.0.0.1", 0], TypeError],
+    [[echo, 5], TypeError],
     [[echo, 5, 0], TypeError],
     [[echo, [], 0], RangeError],
     [[echo, ["127.0.0.1", ""], 0], RangeError],
@@ -155,10 +156,14 @@ Deno.test("startServer() refuses bad input at the call", async () => {
     [options({ backlog: 0 }), RangeError],
     [options({ backlog: "9" }), TypeError],
     [options({ backlog: NaN }), TypeError],
+    [options({ backlog: 1.5 }), TypeError],
+    [options({ backlog: Infinity }), TypeError],
+    [options({ backlog: 2 ** 40 }), RangeError],
     [options({ keepAlive: 1 }), TypeError],
     [options({ startServing: "no" }), TypeError],
     [options({ maxConnections: 0 }), RangeError],
     [options({ maxConnections: "9" }), TypeError],
+    [options({ maxConnections: 1.5 }), TypeError],
     [options({ reusePort: "yes" }), TypeError],
     [options({ reuseAddress: 0 }), TypeError],
     [options({ signal: "soon" }), TypeError],
@@ -169,6 +174,18 @@ Deno.test("startServer() refuses bad input at the call", async () => {
     const call = startServer as (...args: unknown[]) => Promise<unknown>;
     await assertRejects(() => call(...args), kind, "", JSON.stringify(args));
   }
+});
+
+Deno.test("startServer() says what stands where the host should", async () => {
+  const call = startServer as (...args: unknown[]) => Promise<unknown>;
+  await assertRejects(() => call(echo, 8888), TypeError, "host is a string, a list of them");
+  const style = { hostname: "127.0.0.1", port: 8888 };
+  await assertRejects(() => call(echo, style), TypeError, "the host and the port come first");
+});
+
+Deno.test("startServer() takes no limit of connections for one", async () => {
+  await using server = await serve(echo, { maxConnections: Infinity });
+  assertEquals(await talk("127.0.0.1", portOf(server)), "hello\n");
 });
 
 Deno.test("startServer() says which port is taken, and closes what it had opened", async () => {

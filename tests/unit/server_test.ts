@@ -115,6 +115,27 @@ Deno.test("serveForever() ends when the server is closed, and closes it by its s
   }
 });
 
+Deno.test("a signal that is none is refused, and changes nothing", async () => {
+  const { server, listener, release } = scripted();
+  await server.startServing();
+  const carrier = listener.connect();
+  await turns();
+  for (const signal of [5, "soon", {}, null] as unknown as AbortSignal[]) {
+    const calls = [
+      () => server.serveForever({ signal }),
+      () => server.shutdown({ signal }),
+      () => server.waitClosed({ signal }),
+    ];
+    for (const call of calls) await assertRejects(call, TypeError, "signal is an AbortSignal");
+  }
+  assert(server.isServing());
+  assert(!carrier.closed);
+  server.close();
+  release();
+  await server.waitClosed();
+  server.abortClients();
+});
+
 Deno.test("shutdown() lets the handlers finish", async () => {
   const { server, listener, release, writers } = scripted();
   await server.startServing();

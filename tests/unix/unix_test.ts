@@ -178,6 +178,7 @@ Deno.test("bad options are refused before a socket file is there", async () => {
     [{ mode: -1 }, RangeError],
     [{ cleanupSocket: "yes" }, TypeError],
     [{ backlog: 0 }, RangeError],
+    [{ backlog: 1.5 }, TypeError],
     [{ limit: 0 }, RangeError],
     [{ maxConnections: 0 }, RangeError],
     [{ startServing: 1 }, TypeError],
