@@ -158,7 +158,8 @@ export async function openUnixListener(
   checkEither("path", path, sock);
   const tls = await checkServingOptions(options);
   if (sock !== undefined) return { listeners: [checkListener(sock)], options, tls };
-  const { listener, close } = listenUnix(checkUnixPath(path), mode, cleanupSocket, sink);
+  const init = { path: checkUnixPath(path), mode, cleanup: cleanupSocket, sink };
+  const { listener, close } = await listenUnix({ ...init, signal: options.signal });
   return { listeners: [listener], options, tls, closeListener: close };
 }
 

@@ -85,6 +85,40 @@ Deno.test("close() frees the port for the next server", async () => {
   assertEquals(portOf(second), port);
 });
 
+Deno.test("close() frees the port for a server that is started at once", async () => {
+  for (const host of ["127.0.0.1", null]) {
+    const first = await startServer(echo, host, 0);
+    const port = portOf(first);
+    first.close();
+    await using second = await startServer(echo, host, port);
+    assertEquals(portOf(second), port);
+    await soon(first.waitClosed());
+  }
+});
+
+Deno.test("a server that waits for its port to be freed ends by its signal", async () => {
+  const first = await serve(echo);
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  const starting = startServer(echo, "127.0.0.1", portOf(first), { signal: controller.signal });
+  first.close();
+  controller.abort(reason);
+  assertStrictEquals(await assertRejects(() => starting), reason);
+  await soon(first.waitClosed());
+});
+
+Deno.test("a server whose listener was closed by somebody else is closed", async () => {
+  using reports = new Reports();
+  const server = await serve(echo);
+  const report = reports.next();
+  const forever = server.serveForever();
+  server.sockets[0]!.close();
+  await soon(forever);
+  await soon(server.waitClosed());
+  assertEquals([server.isServing(), server.sockets.length], [false, 0]);
+  assert((await report).message.includes("closed by other means"));
+});
+
 Deno.test("serveForever() accepts, and ends by close() or by its signal", async () => {
   const server = await serve(echo, { startServing: false });
   const serving = server.serveForever();

@@ -136,6 +136,33 @@ Deno.test("a signal that is none is refused, and changes nothing", async () => {
   server.abortClients();
 });
 
+Deno.test("a server goes on until its last listener was closed by somebody else", async () => {
+  const { server, listeners } = scripted(2);
+  const reports: ExceptionContext[] = [];
+  getRunningLoop().setExceptionHandler((_loop, context) => void reports.push(context));
+  try {
+    const forever = server.serveForever();
+    listeners[0]!.close();
+    await turns();
+    assert(server.isServing());
+    listeners[1]!.close();
+    await forever;
+    assertEquals([server.isServing(), reports.length], [false, 2]);
+    await server.waitClosed();
+  } finally {
+    getRunningLoop().setExceptionHandler(null);
+  }
+});
+
+Deno.test("serveForever() refuses a second call, and the first goes on", async () => {
+  const { server } = scripted();
+  const forever = server.serveForever();
+  await assertRejects(() => server.serveForever(), Error, "serveForever() is waiting already");
+  assert(server.isServing());
+  server.close();
+  await forever;
+});
+
 Deno.test("shutdown() lets the handlers finish", async () => {
   const { server, listener, release, writers } = scripted();
   await server.startServing();

@@ -104,6 +104,21 @@ Deno.test("close() leaves the file that another server has put there alone", asy
   assertEquals(await talk(path), "hello\n");
 });
 
+Deno.test("close() frees the path for a server that is started at once", async () => {
+  await using folder = new Folder();
+  const path = folder.at("socket");
+  for (const remove of [false, true]) {
+    const first = await startUnixServer(echo, path);
+    first.close();
+    if (remove) Deno.removeSync(path);
+    await using _second = await startUnixServer(echo, new URL(`file://${path}`));
+    await first.waitClosed();
+    assertEquals(folder.list(), ["socket"]);
+    assertEquals(await talk(path), "hello\n");
+  }
+  assertEquals(folder.list(), []);
+});
+
 Deno.test("close() that can't keep the socket file reports it", async () => {
   const folder = new Folder();
   const loop = getRunningLoop();
