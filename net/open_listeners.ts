@@ -91,12 +91,18 @@ export interface CreateUnixServerOptions extends ServingOptions {
   sock?: Deno.Listener | undefined;
   /**
    * Whether closing the server removes the socket file. Another server's file that has taken
-   * its place is never removed.
+   * its place is never removed. To keep the file takes the permission to read and write its
+   * folder: for a moment it has a second name. It is refused with an abstract path and with `sock`.
    *
    * @default {true}
    */
   cleanupSocket?: boolean | undefined;
-  /** The socket file's permission bits, such as `0o600`; the system's default otherwise. */
+  /**
+   * The socket file's permission bits, such as `0o600`; the system's default otherwise. They are set
+   * right after the file was made, and until then the default holds: where that moment counts, put
+   * the socket in a folder that only its user may enter. It is refused with an abstract path and
+   * with `sock`.
+   */
   mode?: number | undefined;
   /** Taken for asyncio's sake: Deno fixes the backlog of Unix sockets. */
   backlog?: number | undefined;
@@ -151,14 +157,16 @@ export async function openUnixListener(
   options: CreateUnixServerOptions,
   sink: ExceptionSink,
 ): Promise<Listening> {
-  const { sock, mode, cleanupSocket = true, backlog = 100 } = options;
+  const { sock, mode, cleanupSocket, backlog = 100 } = options;
   checkFlag("cleanupSocket", cleanupSocket);
   checkBacklog(backlog);
   if (mode !== undefined) checkMode(mode);
   checkEither("path", path, sock);
+  const checked = sock === undefined ? checkUnixPath(path) : null;
+  if (checked === null || checked.startsWith("\0")) refuseForNoFile({ mode, cleanupSocket });
   const tls = await checkServingOptions(options);
-  if (sock !== undefined) return { listeners: [checkListener(sock)], options, tls };
-  const init = { path: checkUnixPath(path), mode, cleanup: cleanupSocket, sink };
+  if (checked === null) return { listeners: [checkListener(sock!)], options, tls };
+  const init = { path: checked, mode, cleanup: cleanupSocket ?? true, sink };
   const { listener, close } = await listenUnix({ ...init, signal: options.signal });
   return { listeners: [listener], options, tls, closeListener: close };
 }
@@ -173,7 +181,18 @@ async function checkServingOptions(options: TcpServingOptions): Promise<TlsPlan 
   }
   const tls = planServer(options);
   await prepareTls(tls);
+  signal?.throwIfAborted();
   return tls;
+}
+
+/** Complains of options that would do nothing: an abstract socket has no file, and one given has its own. */
+function refuseForNoFile(options: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue;
+    throw new TypeError(
+      `${name} is for a socket file that startUnixServer() makes: not for an abstract path or a sock`,
+    );
+  }
 }
 
 function checkHosts(host: string | readonly string[] | null): string[] | null {

@@ -220,10 +220,22 @@ Deno.test("startServer() ends by its signal, and leaves nothing open", async () 
   const reason = new Error("enough");
   const early = { signal: AbortSignal.abort(reason) };
   assertStrictEquals(await assertRejects(() => serve(echo, early)), reason);
-  const controller = new AbortController();
-  const { signal } = controller;
   // By addresses: a look-up can be left, but not ended, and the sanitizer would see it.
-  const starting = startServer(echo, ["127.0.0.1", "::1"], 0, { signal });
+  for (const host of [["127.0.0.1", "::1"], "127.0.0.1", null]) {
+    const controller = new AbortController();
+    const starting = startServer(echo, host, 0, { signal: controller.signal });
+    controller.abort(reason);
+    assertStrictEquals(await assertRejects(() => starting), reason);
+  }
+});
+
+Deno.test("startServer() ended by its signal leaves a listener that it was given open", async () => {
+  using sock = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  const starting = startServer(echo, { sock, signal: controller.signal });
   controller.abort(reason);
   assertStrictEquals(await assertRejects(() => starting), reason);
+  using _conn = await Deno.connect({ hostname: "127.0.0.1", port: sock.addr.port });
+  using _accepted = await sock.accept();
 });
