@@ -47,6 +47,33 @@ for (const [when, fail] of Object.entries(failures)) {
   });
 }
 
+Deno.test("a handler may return anything with a then(), even one that throws", async () => {
+  using reports = new Reports();
+  const error = new Error("no then");
+  const fail = () => {
+    throw error;
+  };
+  const odd: unknown[] = [
+    { then: (done: () => void) => done() },
+    { then: fail },
+    Object.defineProperty({}, "then", { get: fail }),
+  ];
+  for (const result of odd) {
+    const started = Promise.withResolvers<void>();
+    const server = await serve(() => {
+      started.resolve();
+      return result as Promise<void>;
+    });
+    const [, writer] = await connect(server);
+    await soon(started.promise);
+    server.close();
+    await soon(server.waitClosed());
+    server.abortClients();
+    await writer[Symbol.asyncDispose]();
+  }
+  assertEquals(reports.contexts.map(({ exception }) => exception), [error, error]);
+});
+
 Deno.test("a handler may be sync and leave its connection open", async () => {
   await using server = await serve((reader, writer) => {
     echo(reader, writer);
