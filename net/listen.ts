@@ -73,7 +73,7 @@ async function lookUp(
   const names = new Map<string, string>();
   for (const host of hosts) {
     try {
-      const addresses = await resolve(host, family, signal);
+      const addresses = await resolve(host, family, { port, signal });
       // By its name where that is all the same: then permission for the name is enough.
       const byName = addresses.length === 1 && family === 0;
       for (const address of addresses) names.set(address, byName ? host : address);

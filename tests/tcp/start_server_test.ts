@@ -6,7 +6,7 @@ import {
   type StreamReader,
   type StreamWriter,
 } from "@asyncio/streams";
-import { text, turns } from "../support.ts";
+import { freePort, text, turns } from "../support.ts";
 import { connect, portOf, serve, soon } from "./support.ts";
 
 async function echo(reader: StreamReader, writer: StreamWriter): Promise<void> {
@@ -58,6 +58,19 @@ Deno.test("startServer() takes a name, and minds the family", async () => {
   await using everySix = await startServer(echo, null, 0, { family: 6 });
   assertEquals(addressesOf(everySix), ["::"]);
   await assertRejects(() => startServer(echo, "127.0.0.1", 0, { family: 6 }), Error, "not an IPv6");
+});
+
+// It is known before any test, for a test's permissions name it.
+const free = freePort();
+
+Deno.test({
+  name:
+    "to listen on a name, no more than the permission for it, its address and the port is needed",
+  permissions: { net: [`localhost:${free}`, `127.0.0.1:${free}`, `[::1]:${free}`] },
+  async fn() {
+    await using server = await startServer(echo, "localhost", free);
+    assertEquals(portOf(server), free);
+  },
 });
 
 Deno.test("startServer() listens once on an address that two hosts have in common", async () => {
