@@ -4,6 +4,7 @@
  * @module
  */
 import { leftEarly } from "./accept.ts";
+import { plainAddrs } from "./addresses.ts";
 import type { Pollable } from "./endpoint.ts";
 
 /** A listener that accepts one connection ahead while somebody wants to know whether there is one. */
@@ -45,7 +46,7 @@ export class AcceptEndpoint implements Pollable {
     this.#accepting = true;
     do {
       try {
-        this.#ahead = { conn: await this.listener.accept() };
+        this.#ahead = { conn: plainAddrs(await this.listener.accept()) };
       } catch (error) {
         if (!leftEarly(error)) this.#ahead = { error };
       }

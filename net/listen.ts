@@ -61,7 +61,12 @@ export async function listenTcp(init: ListenTcp): Promise<Deno.Listener[]> {
     return listeners;
   } catch (error) {
     for (const listener of listeners) listener.close();
-    throw error;
+    const everywhere = ["::", "0.0.0.0"].every((name) => names.includes(name));
+    if (!everywhere || listeners.length === 0 || !(error instanceof Deno.errors.AddrInUse)) {
+      throw error;
+    }
+    const hint = "on this system :: includes IPv4, leave 0.0.0.0 out";
+    throw new Deno.errors.AddrInUse(`${error.message}; ${hint}`, { cause: error });
   }
 }
 
@@ -69,7 +74,7 @@ export async function listenTcp(init: ListenTcp): Promise<Deno.Listener[]> {
 async function lookUp(
   hosts: readonly string[],
   { family, port, signal }: ListenTcp,
-): Promise<Iterable<string>> {
+): Promise<string[]> {
   const names = new Map<string, string>();
   for (const host of hosts) {
     try {
@@ -82,7 +87,7 @@ async function lookUp(
       throw explain(`cannot listen on ${formatHost(host, port)}`, error);
     }
   }
-  return names.values();
+  return [...names.values()];
 }
 
 function listenEverywhere(init: ListenTcp): Deno.Listener {

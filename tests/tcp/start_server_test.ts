@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import {
+  type ExtraInfo,
   openConnection,
   startServer,
   type StartServerOptions,
@@ -43,6 +44,34 @@ Deno.test("startServer() listens on a host, a list of hosts, or every interface"
     assert(portOf(server) > 0);
     for (const peer of reachable) assertEquals(await talk(peer, portOf(server)), "hello\n");
   }
+});
+
+Deno.test("on every interface, IPv4 peers have IPv4 addresses", async () => {
+  const names: (keyof ExtraInfo)[] = ["peername", "sockname"];
+  for (const [host, server] of [["127.0.0.1", null], ["::1", null], ["127.0.0.1", "::"]] as const) {
+    const accepted = Promise.withResolvers<unknown[]>();
+    await using listening = await startServer(
+      (_reader, writer) => {
+        accepted.resolve(names.map((name) => writer.getExtraInfo(name)));
+        writer.close();
+      },
+      server,
+      0,
+    );
+    const [, writer] = await openConnection(host, portOf(listening));
+    await using _ = writer;
+    const [peername, sockname] = await soon(accepted.promise) as Deno.NetAddr[];
+    assertEquals([peername!.hostname, sockname!.hostname], [host, host]);
+    assertEquals({ ...peername! }, { ...writer.getExtraInfo("sockname")! } as Deno.NetAddr);
+  }
+});
+
+Deno.test("an address that another of the list includes is refused with a reason", async () => {
+  await assertRejects(
+    () => startServer(echo, ["0.0.0.0", "::"], freePort()),
+    Deno.errors.AddrInUse,
+    ":: includes IPv4",
+  );
 });
 
 Deno.test("startServer() takes a name, and minds the family", async () => {
