@@ -6,6 +6,7 @@
 import { leftEarly } from "./accept.ts";
 import { plainAddrs } from "./addresses.ts";
 import type { Pollable } from "./endpoint.ts";
+import { closeListener } from "./listen.ts";
 
 /** A listener that accepts one connection ahead while somebody wants to know whether there is one. */
 export class AcceptEndpoint implements Pollable {
@@ -80,7 +81,7 @@ export class AcceptEndpoint implements Pollable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.listener.close();
+    closeListener(this.listener);
     this.#dropAhead();
     this.#wake();
   }

@@ -437,7 +437,7 @@ function promiseOf(data: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffe
 
 function refuseCount(name: string, n: unknown): Promise<never> {
   return Promise.reject(
-    new TypeError(`${name}() takes an integer number of bytes, not ${String(n)}`),
+    new TypeError(`${name}() takes an integer number of bytes, not ${show(n)}`),
   );
 }
 
