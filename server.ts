@@ -7,8 +7,9 @@ import { abortable } from "@std/async/abortable";
 import type { AbstractEventLoop } from "./loop/abstract_event_loop.ts";
 import { acceptFrom } from "./net/accept.ts";
 import type { ConnectionOwner } from "./net/connection_owner.ts";
-import { closeListener } from "./net/listen.ts";
+import { closeListener, leavesBehind } from "./net/listen.ts";
 import type { Transport } from "./net/transports.ts";
+import { checkSignalType } from "./net/validate.ts";
 import type { WaitOptions } from "./net/wait_options.ts";
 
 export type { ConnectionOwner } from "./net/connection_owner.ts";
@@ -68,12 +69,13 @@ export class Server implements AsyncDisposable {
   #listeners: readonly Deno.Listener[];
   readonly #transports = new Set<Transport>();
   #handlers = 0;
-  /** How many listeners are being accepted from: a closed one is free once its last accept has ended. */
-  #accepting = 0;
-  /** What remains to be done when no listener is being accepted from. */
-  #released: (() => void) | null = null;
+  /** Settled when no listener is being accepted from. */
+  #accepting: Promise<unknown> = Promise.resolve();
   #serving = false;
+  #awaited = false;
   #closed = false;
+  /** The listeners are not only closed, but free: that is when their last accept has ended. */
+  #freed = false;
   /** Resolved whenever a connection or a handler ends, or the server is closed. */
   #changed: PromiseWithResolvers<void> | null = null;
   readonly #owner: ConnectionOwner;
@@ -125,14 +127,9 @@ export class Server implements AsyncDisposable {
     if (this.#closed) return Promise.reject(new Error("the server is closed"));
     if (!this.#serving) {
       this.#serving = true;
-      for (const listener of this.#listeners) {
-        this.#accepting++;
-        this.#accept(listener).finally(() => {
-          this.#accepting--;
-          this.#release();
-          this.#notify();
-        });
-      }
+      this.#accepting = Promise.all(this.#listeners.map((listener) => this.#accept(listener)));
+      // Where somebody else has closed the last listener, nobody is served any more.
+      this.#accepting.finally(() => this.close());
     }
     return Promise.resolve();
   }
@@ -175,13 +172,19 @@ export class Server implements AsyncDisposable {
   }
 
   /**
-   * Accepts connections until the server is closed.
+   * Accepts connections until the server is closed, be it by {@linkcode close}, by the signal, or
+   * because somebody else has closed the listeners. One call at a time may wait.
    *
    * @param options A signal to end it: the server is closed then, too.
-   * @throws The signal's reason.
+   * @throws {TypeError} If the signal is none.
+   * @throws {Error} If the server is closed, or another call is waiting.
+   * @throws {unknown} The signal's reason.
    */
   async serveForever(options: WaitOptions = {}): Promise<void> {
     const { signal } = options;
+    checkSignalType(signal);
+    if (this.#awaited) throw new Error("serveForever() is waiting already");
+    this.#awaited = true;
     try {
       signal?.throwIfAborted();
       await this.startServing();
@@ -190,6 +193,8 @@ export class Server implements AsyncDisposable {
     } catch (error) {
       this.close();
       throw error;
+    } finally {
+      this.#awaited = false;
     }
   }
 
@@ -200,17 +205,17 @@ export class Server implements AsyncDisposable {
     this.#serving = false;
     const listeners = this.#listeners;
     this.#listeners = [];
-    if (this.#init.closeListener !== undefined) this.#released = this.#init.closeListener();
+    let finish: (() => void) | null = null;
+    if (this.#init.closeListener !== undefined) finish = this.#init.closeListener();
     else for (const listener of listeners) closeListener(listener);
-    this.#release();
+    const end = () => {
+      finish?.();
+      this.#freed = true;
+      this.#notify();
+    };
+    const freed = this.#accepting.then(end, end);
+    for (const listener of listeners) leavesBehind(listener, freed);
     this.#notify();
-  }
-
-  /** Ends the closing of the listeners, when none is being accepted from any more. */
-  #release(): void {
-    if (!this.#closed || this.#accepting > 0) return;
-    this.#released?.();
-    this.#released = null;
   }
 
   /** Closes every connection once what was written to it is sent; handlers read EOF. */
@@ -227,11 +232,14 @@ export class Server implements AsyncDisposable {
    * Waits until the server is closed and the handler of every connection is done.
    *
    * @param options A signal to end the wait.
+   * @throws {TypeError} If the signal is none.
+   * @throws {unknown} The signal's reason.
    */
-  waitClosed(options: WaitOptions = {}): Promise<void> {
+  async waitClosed(options: WaitOptions = {}): Promise<void> {
     const { signal } = options;
-    const done = this.#until(() => this.#closed && this.#accepting === 0 && this.#handlers === 0);
-    return signal === undefined ? done : abortable(done, signal);
+    checkSignalType(signal);
+    const done = this.#until(() => this.#freed && this.#handlers === 0);
+    await (signal === undefined ? done : abortable(done, signal));
   }
 
   /**
@@ -242,7 +250,7 @@ export class Server implements AsyncDisposable {
    * second later, is aborted. It does not wait for handlers that go on without their connection.
    *
    * @param options How long to wait, and a signal that ends the wait: what is left is aborted then.
-   * @throws {TypeError} If the timeout is not a number.
+   * @throws {TypeError} If the timeout is not a number, or the signal is none.
    * @throws {RangeError} If it is negative.
    * @throws {unknown} The signal's reason.
    *
@@ -262,6 +270,7 @@ export class Server implements AsyncDisposable {
       throw new TypeError(`timeout is a number of ms, not ${timeout}`);
     }
     if (timeout < 0) throw new RangeError(`timeout must not be negative, got ${timeout}`);
+    checkSignalType(signal);
     this.close();
     const end = performance.now() + timeout;
     try {

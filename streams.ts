@@ -71,13 +71,14 @@ export interface StartUnixServerOptions extends CreateUnixServerOptions, StreamO
  *
  * @param host The host's name or address.
  * @param port The port, 1 to 65535.
- * @param options Limit, family, local address, signal.
+ * @param options Limit, TLS by `ssl`, family, local address, how to try several addresses, signal.
  * @returns The reader and the writer.
  * @throws {TypeError} If an argument is of the wrong type.
- * @throws {RangeError} If an argument is out of range.
+ * @throws {RangeError} If an argument is out of range, or a certificate can't be read.
  * @throws {Deno.errors.NotFound} If the host's name is unknown.
  * @throws {Deno.errors.ConnectionRefused} If nobody listens there; other `Deno.errors` likewise.
- * @throws The signal's reason.
+ * @throws {SSLError} If the TLS handshake fails.
+ * @throws {unknown} The signal's reason.
  *
  * @example
  * ```ts
@@ -103,9 +104,12 @@ export function openConnection(
 /**
  * Makes streams of a connection that is open already.
  *
- * @param options The connection and the limit.
+ * @param options The connection, the limit, TLS by `ssl`, signal.
  * @returns The reader and the writer.
  * @throws {TypeError} If there is no connection.
+ * @throws {RangeError} If an argument is out of range, or a certificate can't be read.
+ * @throws {SSLError} If the TLS handshake fails.
+ * @throws {unknown} The signal's reason.
  */
 export function openConnection(
   options: OpenConnectionSockOptions,
@@ -128,12 +132,13 @@ export async function openConnection(
  * Opens a connection to a Unix socket.
  *
  * @param path The socket's path, as a string or a `file:` URL, or `"\0name"` for an abstract socket.
- * @param options Limit, signal.
+ * @param options Limit, TLS by `ssl`, signal.
  * @returns The reader and the writer.
  * @throws {TypeError} If an argument is of the wrong type.
- * @throws {RangeError} If the path is empty or too long.
+ * @throws {RangeError} If the path is empty or too long, or a certificate can't be read.
  * @throws {Deno.errors.NotFound} If there is no such socket; other `Deno.errors` likewise.
- * @throws The signal's reason.
+ * @throws {SSLError} If the TLS handshake fails.
+ * @throws {unknown} The signal's reason.
  *
  * @example
  * ```ts
@@ -168,12 +173,14 @@ export async function openUnixConnection(
  * @param clientConnectedCb Called with the reader and the writer of each connection.
  * @param host The host to listen on, or a list of hosts; `null`, as `""`, means every interface.
  * @param port The port; 0, the default, means a free one: see `server.sockets`.
- * @param options Limit, family, backlog and more.
+ * @param options Limit, TLS by `ssl`, family, backlog and more.
  * @returns The server.
  * @throws {TypeError} If an argument is of the wrong type.
- * @throws {RangeError} If an argument is out of range, or the list of hosts is empty.
+ * @throws {RangeError} If an argument is out of range, the list of hosts is empty, or a certificate
+ * can't be read.
  * @throws {Deno.errors.AddrInUse} If the port is taken; other `Deno.errors` likewise.
  * @throws {Deno.errors.NotSupported} If Deno can't do what an option says.
+ * @throws {unknown} The signal's reason.
  *
  * @example An echo server
  * ```ts
@@ -200,9 +207,11 @@ export function startServer(
  * Starts a server on a listener that is open already.
  *
  * @param clientConnectedCb Called with the reader and the writer of each connection.
- * @param options The listener, and the limit.
+ * @param options The listener, the limit, TLS by `ssl`, and more.
  * @returns The server.
  * @throws {TypeError} If there is no listener.
+ * @throws {RangeError} If an argument is out of range, or a certificate can't be read.
+ * @throws {unknown} The signal's reason.
  */
 export function startServer(
   clientConnectedCb: ClientConnectedCallback,
@@ -225,11 +234,13 @@ export async function startServer(
  *
  * @param clientConnectedCb Called with the reader and the writer of each connection.
  * @param path The socket's path, as a string or a `file:` URL, or `"\0name"` for an abstract socket.
- * @param options Limit, the socket file's mode, and more.
+ * @param options Limit, TLS by `ssl`, the socket file's mode, and more.
  * @returns The server.
- * @throws {TypeError} If an argument is of the wrong type.
- * @throws {RangeError} If the path is empty or too long.
+ * @throws {TypeError} If an argument is of the wrong type, or an option has nothing to act on.
+ * @throws {RangeError} If an argument is out of range, the path is empty or too long, or a
+ * certificate can't be read.
  * @throws {Deno.errors.AddrInUse} If there is a file at the path; other `Deno.errors` likewise.
+ * @throws {unknown} The signal's reason.
  *
  * @example
  * ```ts

@@ -110,8 +110,10 @@ class Session {
     }
     await this.#reply("354 End with a line that is a dot");
     const lines: string[] = [];
-    for (let size = 0;;) {
-      const line = decoder.decode(await this.#reader.readUntil("\r\n"));
+    let size = 0;
+    for (;;) {
+      const signal = AbortSignal.timeout(patience);
+      const line = decoder.decode(await this.#reader.readUntil("\r\n", { signal }));
       if (line === ".\r\n") break;
       size += line.length;
       // A dot in front of a line is doubled on the way.
@@ -119,7 +121,7 @@ class Session {
       else lines.length = 0;
     }
     this.#envelope = null;
-    if (lines.length === 0) return await this.#reply("552 Too much");
+    if (size > sizeLimit) return await this.#reply("552 Too much");
     console.log(`From ${envelope.sender} to ${envelope.recipients.join(", ")}:`);
     for (const line of lines) console.log(`| ${line}`);
     await this.#reply("250 OK");

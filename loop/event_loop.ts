@@ -77,12 +77,13 @@ export class EventLoop extends SystemEventLoop {
    * @param protocolFactory Makes the protocol, once there is a connection.
    * @param host The host's name or address.
    * @param port The port, 1 to 65535.
-   * @param options Family, local address, signal.
+   * @param options TLS, family, local address, how to try several addresses, signal.
    * @returns The transport and the protocol.
    * @throws {TypeError} If an argument is of the wrong type.
    * @throws {RangeError} If an argument is out of range.
    * @throws {Deno.errors.NotFound} If the host's name is unknown.
    * @throws {Deno.errors.ConnectionRefused} If nobody listens there; other `Deno.errors` likewise.
+   * @throws {SSLError} If the TLS handshake fails.
    * @throws {unknown} What `protocolFactory` throws, or the signal's reason.
    *
    * @example A client that collects the answer
@@ -129,6 +130,8 @@ export class EventLoop extends SystemEventLoop {
    * @param options The connection.
    * @returns The transport and the protocol.
    * @throws {TypeError} If there is no connection.
+   * @throws {SSLError} If the TLS handshake fails.
+   * @throws {unknown} What `protocolFactory` throws, or the signal's reason.
    */
   createConnection<P extends BaseProtocol>(
     protocolFactory: () => P,
@@ -156,6 +159,7 @@ export class EventLoop extends SystemEventLoop {
    * @throws {TypeError} If an argument is of the wrong type.
    * @throws {RangeError} If the path is empty or too long.
    * @throws {Deno.errors.NotFound} If there is no such socket; other `Deno.errors` likewise.
+   * @throws {SSLError} If the TLS handshake fails.
    * @throws {unknown} What `protocolFactory` throws, or the signal's reason.
    */
   async createUnixConnection<P extends BaseProtocol>(
@@ -173,9 +177,11 @@ export class EventLoop extends SystemEventLoop {
    * @typeParam P The protocol's type.
    * @param protocolFactory Makes the protocol.
    * @param sock The connection; it is closed with the transport.
-   * @param options Signal.
+   * @param options TLS, signal.
    * @returns The transport and the protocol.
    * @throws {TypeError} If an argument is of the wrong type.
+   * @throws {RangeError} If a certificate can't be read.
+   * @throws {SSLError} If the TLS handshake fails.
    * @throws {unknown} What `protocolFactory` throws, or the signal's reason.
    */
   async connectAcceptedSocket<P extends BaseProtocol>(
@@ -202,9 +208,11 @@ export class EventLoop extends SystemEventLoop {
    * @param options Family, backlog and more.
    * @returns The server.
    * @throws {TypeError} If an argument is of the wrong type.
-   * @throws {RangeError} If an argument is out of range, or the list of hosts is empty.
+   * @throws {RangeError} If an argument is out of range, the list of hosts is empty, or a
+   *   certificate can't be read.
    * @throws {Deno.errors.AddrInUse} If the port is taken; other `Deno.errors` likewise.
    * @throws {Deno.errors.NotSupported} If Deno can't do what an option says.
+   * @throws {unknown} The signal's reason.
    */
   createServer(
     protocolFactory: () => BaseProtocol,
@@ -219,6 +227,8 @@ export class EventLoop extends SystemEventLoop {
    * @param options The listener.
    * @returns The server.
    * @throws {TypeError} If there is no listener.
+   * @throws {RangeError} If an argument is out of range, or a certificate can't be read.
+   * @throws {unknown} The signal's reason.
    */
   createServer(
     protocolFactory: () => BaseProtocol,
@@ -243,8 +253,9 @@ export class EventLoop extends SystemEventLoop {
    * @param options The socket file's mode, and more.
    * @returns The server.
    * @throws {TypeError} If an argument is of the wrong type.
-   * @throws {RangeError} If the path is empty or too long.
+   * @throws {RangeError} If the path is empty or too long, or a certificate can't be read.
    * @throws {Deno.errors.AddrInUse} If there is a file at the path; other `Deno.errors` likewise.
+   * @throws {unknown} The signal's reason.
    */
   async createUnixServer(
     protocolFactory: () => BaseProtocol,
@@ -270,6 +281,7 @@ export class EventLoop extends SystemEventLoop {
    * @throws {TypeError} If an argument is of the wrong type.
    * @throws {RangeError} If an argument is out of range, or a certificate can't be read.
    * @throws {SSLError} If the handshake fails.
+   * @throws {Deno.errors.ConnectionReset} If the peer drops the connection; other `Deno.errors` likewise.
    * @throws {Error} If the transport is closed, or closed meanwhile.
    */
   async startTls(

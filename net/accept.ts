@@ -4,7 +4,7 @@
  * @module
  */
 import type { ExceptionSink } from "../loop/exception_context.ts";
-import { formatAddr } from "./addresses.ts";
+import { formatAddr, plainAddrs } from "./addresses.ts";
 
 /** How long to wait when there is no descriptor or memory for another connection, in ms. */
 const PAUSE = 100;
@@ -37,7 +37,7 @@ export async function acceptFrom(
   while (!isClosed()) {
     let conn: Deno.Conn;
     try {
-      conn = await listener.accept();
+      conn = plainAddrs(await listener.accept());
     } catch (exception) {
       if (isClosed()) return;
       if (leftEarly(exception)) continue;

@@ -4,7 +4,9 @@
  * @module
  */
 import { leftEarly } from "./accept.ts";
+import { plainAddrs } from "./addresses.ts";
 import type { Pollable } from "./endpoint.ts";
+import { closeListener } from "./listen.ts";
 
 /** A listener that accepts one connection ahead while somebody wants to know whether there is one. */
 export class AcceptEndpoint implements Pollable {
@@ -45,7 +47,7 @@ export class AcceptEndpoint implements Pollable {
     this.#accepting = true;
     do {
       try {
-        this.#ahead = { conn: await this.listener.accept() };
+        this.#ahead = { conn: plainAddrs(await this.listener.accept()) };
       } catch (error) {
         if (!leftEarly(error)) this.#ahead = { error };
       }
@@ -79,7 +81,7 @@ export class AcceptEndpoint implements Pollable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.listener.close();
+    closeListener(this.listener);
     this.#dropAhead();
     this.#wake();
   }

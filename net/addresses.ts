@@ -21,6 +21,19 @@ export function formatAddr(addr: Deno.Addr | null): string {
   }
 }
 
+/**
+ * Gives IPv4 peers of a listener on `::` the addresses that they have elsewhere, `127.0.0.1` in place
+ * of `::ffff:127.0.0.1`: asyncio has a listener for each family there.
+ */
+export function plainAddrs<T extends Deno.Conn>(conn: T): T {
+  for (const addr of [conn.localAddr, conn.remoteAddr]) {
+    if (!("hostname" in addr) || !addr.hostname.startsWith("::ffff:")) continue;
+    const rest = addr.hostname.slice(7);
+    if (rest.includes(".")) addr.hostname = rest;
+  }
+  return conn;
+}
+
 /** Writes a host and a port as people do. */
 export function formatHost(hostname: string, port: number): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;

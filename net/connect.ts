@@ -69,8 +69,8 @@ async function addressesOf(init: ConnectTcp): Promise<string[]> {
   const { host, port, localAddr, interleave: first = 1 } = init;
   const family = localAddr === undefined ? init.family : familyOf(localAddr.hostname);
   const denoMay = family === 0 && familyOf(host) === 0;
-  if (denoMay && !mayReach(host)) return [host];
-  const addresses = await resolve(host, family, init.signal);
+  if (denoMay && !mayReach(formatHost(host, port))) return [host];
+  const addresses = await resolve(host, family, { port, signal: init.signal });
   if (denoMay && !addresses.every((address) => mayReach(formatHost(address, port)))) return [host];
   return interleave(addresses, first);
 }

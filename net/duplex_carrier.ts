@@ -153,7 +153,7 @@ export class DuplexCarrier implements Carrier {
     if (this.#fault !== null) return Promise.reject(this.#fault);
     return new Promise((resolve, reject) => {
       this.#writeFailed = reject;
-      this.stream.write(data, (error) => error ? reject(error) : resolve(data.length));
+      this.stream.write(data, (error) => error ? this.fail(error) : resolve(data.length));
     });
   }
 
@@ -162,7 +162,7 @@ export class DuplexCarrier implements Carrier {
     if (this.#fault !== null) return Promise.reject(this.#fault);
     return new Promise((resolve, reject) => {
       this.#writeFailed = reject;
-      this.stream.end(resolve);
+      this.stream.end((error?: Error | null) => error ? this.fail(error) : resolve());
     });
   }
 

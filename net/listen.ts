@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { abortable } from "@std/async/abortable";
 import type { ExceptionSink } from "../loop/exception_context.ts";
 import { formatHost } from "./addresses.ts";
 import { explain } from "./os_error.ts";
@@ -29,17 +30,43 @@ interface DenoListenOptions extends Deno.TcpListenOptions {
   reusePort?: boolean;
 }
 
+/** Listeners that are closed and not free yet, and when they will be. */
+const leaving = new Map<Deno.Listener, Promise<void>>();
+
+/**
+ * Says that a closed listener holds its port, or its path, for a moment: Deno frees it only when
+ * the accept that waited has ended, and then removes whatever is at the path.
+ */
+export function leavesBehind(listener: Deno.Listener, freed: Promise<void>): void {
+  leaving.set(listener, freed);
+  freed.then(() => leaving.delete(listener));
+}
+
+/** Waits until no listener that was closed here holds a port, or a path, any more. */
+async function vacated(place: number | string, signal: AbortSignal | undefined): Promise<void> {
+  const holds = ({ addr }: Deno.Listener) =>
+    ("port" in addr && addr.port === place) || ("path" in addr && addr.path === place);
+  const freed = Promise.all(Array.from(leaving, ([one, freed]) => holds(one) ? freed : undefined));
+  await (signal === undefined ? freed : abortable(freed, signal));
+}
+
 /** Opens listeners on every address of every host, or on none. */
 export async function listenTcp(init: ListenTcp): Promise<Deno.Listener[]> {
-  if (init.hosts === null) return [listenEverywhere(init)];
-  const names = await lookUp(init.hosts, init);
+  const names = init.hosts === null ? null : await lookUp(init.hosts, init);
+  await vacated(init.port, init.signal);
+  if (names === null) return [listenEverywhere(init)];
   const listeners: Deno.Listener[] = [];
   try {
     for (const name of names) listeners.push(listen(name, init));
     return listeners;
   } catch (error) {
     for (const listener of listeners) listener.close();
-    throw error;
+    const everywhere = ["::", "0.0.0.0"].every((name) => names.includes(name));
+    if (!everywhere || listeners.length === 0 || !(error instanceof Deno.errors.AddrInUse)) {
+      throw error;
+    }
+    const hint = "on this system :: includes IPv4, leave 0.0.0.0 out";
+    throw new Deno.errors.AddrInUse(`${error.message}; ${hint}`, { cause: error });
   }
 }
 
@@ -47,11 +74,11 @@ export async function listenTcp(init: ListenTcp): Promise<Deno.Listener[]> {
 async function lookUp(
   hosts: readonly string[],
   { family, port, signal }: ListenTcp,
-): Promise<Iterable<string>> {
+): Promise<string[]> {
   const names = new Map<string, string>();
   for (const host of hosts) {
     try {
-      const addresses = await resolve(host, family, signal);
+      const addresses = await resolve(host, family, { port, signal });
       // By its name where that is all the same: then permission for the name is enough.
       const byName = addresses.length === 1 && family === 0;
       for (const address of addresses) names.set(address, byName ? host : address);
@@ -60,8 +87,7 @@ async function lookUp(
       throw explain(`cannot listen on ${formatHost(host, port)}`, error);
     }
   }
-  signal?.throwIfAborted();
-  return names.values();
+  return [...names.values()];
 }
 
 function listenEverywhere(init: ListenTcp): Deno.Listener {
@@ -110,20 +136,24 @@ export interface UnixListener {
   close: () => (() => void) | null;
 }
 
-/**
- * Opens a Unix listener.
- *
- * @param path The path, or `"\0name"`.
- * @param mode The socket file's permission bits.
- * @param cleanup Whether closing removes the socket file.
- * @param sink Who is told if closing removed what it should have kept.
- */
-export function listenUnix(
-  path: string,
-  mode: number | undefined,
-  cleanup: boolean,
-  sink: ExceptionSink,
-): UnixListener {
+/** Where and how to listen on a Unix socket. */
+export interface ListenUnix {
+  /** The path, or `"\0name"`. */
+  path: string;
+  /** The socket file's permission bits. */
+  mode?: number | undefined;
+  /** Whether closing removes the socket file. */
+  cleanup: boolean;
+  /** Who is told if closing removed what it should have kept. */
+  sink: ExceptionSink;
+  /** Ends the wait. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Opens a Unix listener. */
+export async function listenUnix(init: ListenUnix): Promise<UnixListener> {
+  const { path, mode, cleanup, sink, signal } = init;
+  await vacated(path, signal);
   const what = `cannot listen on unix:${path.replace("\0", "@")}`;
   let listener: Deno.UnixListener;
   try {

@@ -49,7 +49,11 @@ export async function getaddrinfo(
   const number = port === null ? 0 : checkPort("port", port, 0);
   const addresses = host === null
     ? ["::1", "127.0.0.1"].filter((address) => family === 0 || familyOf(address) === family)
-    : await waitFor(`cannot look up ${host}`, resolve(checkHost("host", host), family), signal);
+    : await waitFor(
+      `cannot look up ${host}`,
+      resolve(checkHost("host", host), family, { port: port ?? undefined }),
+      signal,
+    );
   return addresses.flatMap((hostname) =>
     types.map((type) => ({
       family: familyOf(hostname) as 4 | 6,

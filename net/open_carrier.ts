@@ -16,6 +16,7 @@ import {
   checkNumber,
   checkPort,
   checkSignal,
+  checkSockGiven,
   checkUnixPath,
   isOptions,
   show,
@@ -73,7 +74,10 @@ export async function openCarrier(
   port: number | undefined,
   options: CreateConnectionOptions,
 ): Promise<Carrier> {
-  if (isOptions(host)) return await withTls(() => checkConn(host.sock), host, null);
+  if (isOptions(host)) {
+    checkSockGiven(host);
+    return await withTls(() => checkConn(host.sock), host, null);
+  }
   const { family = 0, localAddr, happyEyeballsDelay, interleave, signal } = options;
   if (localAddr !== undefined) checkLocalAddr(localAddr, family);
   if (happyEyeballsDelay !== undefined) checkNumber("happyEyeballsDelay", happyEyeballsDelay, 0);

@@ -8,13 +8,15 @@ import { canReusePort, listenTcp, listenUnix } from "./listen.ts";
 import { prepareTls } from "./tls/open_tls.ts";
 import { planServer, type ServerSSLOptions, type TlsPlan } from "./tls/plan.ts";
 import {
+  checkBacklog,
   checkEither,
   checkFamily,
   checkFlag,
   checkHost,
-  checkNumber,
+  checkInteger,
   checkPort,
   checkSignal,
+  checkSockGiven,
   checkUnixPath,
   isOptions,
   show,
@@ -89,12 +91,18 @@ export interface CreateUnixServerOptions extends ServingOptions {
   sock?: Deno.Listener | undefined;
   /**
    * Whether closing the server removes the socket file. Another server's file that has taken
-   * its place is never removed.
+   * its place is never removed. To keep the file takes the permission to read and write its
+   * folder: for a moment it has a second name. It is refused with an abstract path and with `sock`.
    *
    * @default {true}
    */
   cleanupSocket?: boolean | undefined;
-  /** The socket file's permission bits, such as `0o600`; the system's default otherwise. */
+  /**
+   * The socket file's permission bits, such as `0o600`; the system's default otherwise. They are set
+   * right after the file was made, and until then the default holds: where that moment counts, put
+   * the socket in a folder that only its user may enter. It is refused with an abstract path and
+   * with `sock`.
+   */
   mode?: number | undefined;
   /** Taken for asyncio's sake: Deno fixes the backlog of Unix sockets. */
   backlog?: number | undefined;
@@ -119,6 +127,7 @@ export async function openListeners(
   options: CreateServerOptions,
 ): Promise<Listening> {
   if (isOptions(host)) {
+    checkSockGiven(host);
     const tls = await checkServingOptions(host);
     return { listeners: [checkListener(host.sock)], options: host, tls };
   }
@@ -134,7 +143,7 @@ export async function openListeners(
     hosts: checkHosts(host),
     port: checkPort("port", port, 0),
     family: checkFamily(family),
-    backlog: checkNumber("backlog", backlog, 1),
+    backlog: checkBacklog(backlog),
     reusePort,
     signal: options.signal,
   };
@@ -148,14 +157,17 @@ export async function openUnixListener(
   options: CreateUnixServerOptions,
   sink: ExceptionSink,
 ): Promise<Listening> {
-  const { sock, mode, cleanupSocket = true, backlog = 100 } = options;
+  const { sock, mode, cleanupSocket, backlog = 100 } = options;
   checkFlag("cleanupSocket", cleanupSocket);
-  checkNumber("backlog", backlog, 1);
+  checkBacklog(backlog);
   if (mode !== undefined) checkMode(mode);
   checkEither("path", path, sock);
+  const checked = sock === undefined ? checkUnixPath(path) : null;
+  if (checked === null || checked.startsWith("\0")) refuseForNoFile({ mode, cleanupSocket });
   const tls = await checkServingOptions(options);
-  if (sock !== undefined) return { listeners: [checkListener(sock)], options, tls };
-  const { listener, close } = listenUnix(checkUnixPath(path), mode, cleanupSocket, sink);
+  if (checked === null) return { listeners: [checkListener(sock!)], options, tls };
+  const init = { path: checked, mode, cleanup: cleanupSocket ?? true, sink };
+  const { listener, close } = await listenUnix({ ...init, signal: options.signal });
   return { listeners: [listener], options, tls, closeListener: close };
 }
 
@@ -164,15 +176,31 @@ async function checkServingOptions(options: TcpServingOptions): Promise<TlsPlan 
   checkSignal(signal);
   checkFlag("startServing", startServing);
   checkFlag("keepAlive", keepAlive);
-  if (maxConnections !== undefined) checkNumber("maxConnections", maxConnections, 1);
+  if (maxConnections !== undefined && maxConnections !== Infinity) {
+    checkInteger("maxConnections", maxConnections, 1, Number.MAX_SAFE_INTEGER);
+  }
   const tls = planServer(options);
   await prepareTls(tls);
+  signal?.throwIfAborted();
   return tls;
+}
+
+/** Complains of options that would do nothing: an abstract socket has no file, and one given has its own. */
+function refuseForNoFile(options: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue;
+    throw new TypeError(
+      `${name} is for a socket file that startUnixServer() makes: not for an abstract path or a sock`,
+    );
+  }
 }
 
 function checkHosts(host: string | readonly string[] | null): string[] | null {
   if (host === null || host === "") return null;
-  const hosts = typeof host === "string" ? [host] : [...host];
+  if (typeof host !== "string" && !Array.isArray(host)) {
+    throw new TypeError(`host is a string, a list of them, or null, not ${show(host)}`);
+  }
+  const hosts = typeof host === "string" ? [host] : host;
   if (hosts.length === 0) throw new RangeError("the list of hosts is empty");
   return hosts.map((one) => checkHost("host", one));
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Whether `host`, `"name"` or `"address:port"`, may be reached without asking anybody. */
+/** Whether `host`, `"name"` or `"name:port"`, may be reached without asking anybody. */
 export function mayReach(host: string): boolean {
   return Deno.permissions.querySync({ name: "net", host }).state === "granted";
 }

@@ -116,6 +116,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * @returns The bytes; none at EOF.
    * @throws {TypeError} If `n` is not an integer.
    * @throws {Error} If another read waits, the connection is lost, or an exception was set.
+   * @throws {unknown} The signal's reason.
    *
    * @example
    * ```ts
@@ -158,6 +159,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * @returns How many bytes; 0 at EOF, or if `target` is empty.
    * @throws {TypeError} If `target` is not a `Uint8Array`, or was transferred.
    * @throws {Error} If another read waits, the connection is lost, or an exception was set.
+   * @throws {unknown} The signal's reason.
    *
    * @example
    * ```ts
@@ -206,6 +208,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * end has come, the line is dropped; else all that has come is dropped, and the rest of the line
    * will be read as a line of its own.
    * @throws {Error} If another read waits, the connection is lost, or an exception was set.
+   * @throws {unknown} The signal's reason.
    *
    * @example
    * ```ts
@@ -238,6 +241,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * @throws {RangeError} If `n` is negative.
    * @throws {IncompleteReadError} If EOF comes first. What had come is in its `partial`.
    * @throws {Error} If another read waits, the connection is lost, or an exception was set.
+   * @throws {unknown} The signal's reason.
    *
    * @example
    * ```ts
@@ -277,6 +281,7 @@ export class StreamReader implements AsyncIterable<Uint8Array<ArrayBuffer>> {
    * the buffer.
    * @throws {IncompleteReadError} If EOF comes first. What was left is in its `partial`.
    * @throws {Error} If another read waits, the connection is lost, or an exception was set.
+   * @throws {unknown} The signal's reason.
    *
    * @example
    * ```ts
@@ -444,7 +449,7 @@ function promiseOf(data: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffe
 
 function refuseCount(name: string, n: unknown): Promise<never> {
   return Promise.reject(
-    new TypeError(`${name}() takes an integer number of bytes, not ${String(n)}`),
+    new TypeError(`${name}() takes an integer number of bytes, not ${show(n)}`),
   );
 }
 

@@ -75,11 +75,8 @@ export class StreamReaderProtocol extends FlowControlMixin {
     } catch (exception) {
       return this.#failed(exception);
     }
-    if (typeof (result as Promise<void> | undefined)?.then !== "function") {
-      this.#owner?.handlerEnded();
-    } else {
-      this.#watch(result as Promise<void>);
-    }
+    // Not its own `then`, which may be anybody's, and throw.
+    Promise.resolve(result).then(this.#owner?.handlerEnded, (error) => this.#failed(error));
   }
 
   #pulls(transport: Transport): boolean {
@@ -91,10 +88,6 @@ export class StreamReaderProtocol extends FlowControlMixin {
 
   get #owner(): ConnectionOwner | null {
     return this.#transport instanceof StreamTransport ? this.#transport.owner : null;
-  }
-
-  #watch(handler: Promise<void>): void {
-    handler.then(this.#owner?.handlerEnded, (exception) => this.#failed(exception));
   }
 
   /** The callback has failed. */

@@ -97,10 +97,12 @@ export class StreamWriter implements AsyncDisposable {
    * Waits until it is fit to write more.
    *
    * It returns at once unless more bytes are buffered than the high-water mark (64 KiB); then
-   * it waits until no more than the low-water mark (16 KiB) are.
+   * it waits until no more than the low-water mark (16 KiB) are. It waits for as long as the peer
+   * doesn't read. What is buffered when it returns is sent soon, unless `transport.abort()` drops it.
    *
    * @param options A signal to end the wait.
    * @throws {Error} If the connection is lost, or the reader has an exception: that one.
+   * @throws {unknown} The signal's reason.
    */
   drain(options?: WaitOptions): Promise<void> {
     const exception = this.#reader?.exception() ?? null;
@@ -132,6 +134,7 @@ export class StreamWriter implements AsyncDisposable {
    *
    * @param options A signal to end the wait.
    * @throws {Error} What the connection ended with, if it was not a regular end.
+   * @throws {unknown} The signal's reason.
    */
   waitClosed(options?: WaitOptions): Promise<void> {
     const ended = unheeded(this.#ended().catch((error) => Promise.reject(tell(error))));
@@ -197,6 +200,7 @@ export class StreamWriter implements AsyncDisposable {
    * @throws {TypeError} If an argument is of the wrong type.
    * @throws {RangeError} If an argument is out of range, or a certificate can't be read.
    * @throws {SSLError} If the handshake fails.
+   * @throws {Deno.errors.ConnectionReset} If the peer drops the connection; other `Deno.errors` likewise.
    * @throws {Error} If a read waits, or the connection is closed, or closed meanwhile.
    */
   async startTls(sslContext: SSLContext | true, options: StartTlsOptions = {}): Promise<void> {
@@ -233,7 +237,8 @@ export class StreamWriter implements AsyncDisposable {
   }
 
   /**
-   * Closes the connection and waits until all is sent and it has ended.
+   * Closes the connection and waits until all is sent and it has ended: for as long as the peer doesn't
+   * read. `transport.abort()` drops what is left, and ends the wait.
    *
    * @throws {Error} What the connection ended with, unless a read, {@linkcode drain},
    * {@linkcode waitClosed} or {@linkcode startTls} has told that already: told twice it would hide

@@ -7,6 +7,9 @@
 /** The longest path of a Unix socket, in bytes, without the byte that ends it. */
 const UNIX_PATH_MAX = Deno.build.os === "darwin" || Deno.build.os === "freebsd" ? 103 : 107;
 
+/** Parts of a URL, and `host:port`, which isn't IPv6: that has two colons at the least. */
+const NO_HOST = /[\s/?#@\\]|^[^:]*:[^:]*$/;
+
 /** Checks that `value` is a function. */
 export function checkFunction(name: string, value: unknown): void {
   if (typeof value !== "function") throw new TypeError(`${name} is a function, not ${show(value)}`);
@@ -17,16 +20,36 @@ export function checkHost(name: string, value: unknown): string {
   if (typeof value !== "string") throw new TypeError(`${name} is a string, not ${show(value)}`);
   if (value === "") throw new RangeError(`${name} must not be empty`);
   if (value.includes("\0")) throw new RangeError(`${name} must not contain a NUL`);
+  if (NO_HOST.test(value)) {
+    throw new RangeError(
+      `${name} is a name or an address, without scheme, path and port, got ${show(value)}`,
+    );
+  }
   return value.startsWith("[") && value.endsWith("]") ? value.slice(1, -1) : value;
 }
 
 /** Checks a port; 0 means a free one, where that makes sense. */
 export function checkPort(name: string, value: unknown, lowest: 0 | 1): number {
+  return checkInteger(name, value, lowest, 65_535);
+}
+
+/** Checks an integer that must be between two others. */
+export function checkInteger(
+  name: string,
+  value: unknown,
+  lowest: number,
+  highest: number,
+): number {
   if (!Number.isInteger(value)) throw new TypeError(`${name} is an integer, not ${show(value)}`);
-  if (value as number < lowest || value as number > 65_535) {
-    throw new RangeError(`${name} is between ${lowest} and 65535, got ${value}`);
+  if (value as number < lowest || value as number > highest) {
+    throw new RangeError(`${name} is between ${lowest} and ${highest}, got ${value}`);
   }
   return value as number;
+}
+
+/** Checks how many may wait to be accepted: the system counts them in 32 bits. */
+export function checkBacklog(value: unknown): number {
+  return checkInteger("backlog", value, 1, 2 ** 31 - 1);
 }
 
 /** Checks a number that must be at least `lowest`. */
@@ -63,11 +86,15 @@ export function checkFlag(name: string, value: unknown): void {
 
 /** Checks an abort signal, and that it has not been aborted. */
 export function checkSignal(value: unknown): void {
-  if (value === undefined) return;
-  if (!(value instanceof AbortSignal)) {
+  checkSignalType(value);
+  (value as AbortSignal | undefined)?.throwIfAborted();
+}
+
+/** Checks an abort signal, which may have been aborted. */
+export function checkSignalType(value: unknown): void {
+  if (value !== undefined && !(value instanceof AbortSignal)) {
     throw new TypeError(`signal is an AbortSignal, not ${show(value)}`);
   }
-  value.throwIfAborted();
 }
 
 /** Checks a Unix socket's path, a string or a `file:` URL; `"\0name"` is an abstract one. */
@@ -98,6 +125,13 @@ export function checkUnixPath(value: unknown): string {
 export function checkEither(name: string, value: unknown, sock: unknown): void {
   if (value !== null && value !== undefined && sock !== undefined) {
     throw new TypeError(`${name} and sock can't both be given`);
+  }
+}
+
+/** Complains of options that stand in the host's place without the `sock` that allows it. */
+export function checkSockGiven({ sock }: { sock: unknown }): void {
+  if (sock === undefined) {
+    throw new TypeError("the host and the port come first; options alone need an open sock");
   }
 }
 

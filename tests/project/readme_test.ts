@@ -74,6 +74,17 @@ Deno.test("README: relative links lead somewhere", () => {
   for (const path of links) Deno.statSync(new URL(`../../${path}`, import.meta.url));
 });
 
+Deno.test("README and SECURITY: what they link to is in the published package", () => {
+  const { include } = JSON.parse(read("deno.json")).publish as { include: string[] };
+  const published = (path: string) =>
+    include.includes(path) || include.includes(`${path.replace(/\/$/, "")}/**/*.ts`);
+  for (const page of ["README.md", "SECURITY.md"]) {
+    for (const [, path = ""] of read(page).matchAll(/\]\(\.\/([^)#]+)/g)) {
+      assert(published(path), `${page} links to ${path}`);
+    }
+  }
+});
+
 Deno.test("CHANGELOG: its newest version is the package's", () => {
   const [, newest] = read("CHANGELOG.md").match(/^## (\S+)/m) ?? [];
   assertEquals(newest, JSON.parse(read("deno.json")).version);

@@ -1,5 +1,6 @@
 // The examples that need certificates, and the programs they talk to.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { openConnection } from "@asyncio/streams";
 import { certificates } from "../peers/certificates.ts";
 import { portOf, Program } from "./program.ts";
 
@@ -51,6 +52,39 @@ Deno.test("smtp_server.ts takes mail from Python's smtplib over STARTTLS, and pr
   assertEquals(new TextDecoder().decode(stdout), "sent\n");
   await server.waitFor(/From a@example\.org to b@example\.org, c@example\.org:/);
   await server.waitFor(/\| Subject: hello\n\| \n\| first line\n\| \.a line with a dot\n/);
+});
+
+Deno.test("smtp_server.ts takes a mail of no lines at all, and refuses one that is too large", async () => {
+  const permissions = ["--allow-net=127.0.0.1", "--allow-read"];
+  await using server = example("smtp_server.ts", permissions, [good.certFile, good.keyFile, "0"]);
+  const [reader, writer] = await openConnection("127.0.0.1", await portOf(server));
+  await using _ = writer;
+  const decoder = new TextDecoder();
+  const says = async (answer: string) => {
+    for (;;) {
+      const line = decoder.decode(await reader.readUntil("\r\n"));
+      if (line[3] === " ") return assertEquals(line, `${answer}\r\n`);
+    }
+  };
+  const ask = async (line: string, answer: string) => {
+    writer.write(`${line}\r\n`);
+    await writer.drain();
+    await says(answer);
+  };
+  await says("220 localhost ESMTP");
+  await ask("EHLO client", "250 SIZE 10485760");
+  await ask("STARTTLS", "220 Go ahead");
+  await writer.startTls({ caCerts: [authority.cert] }, { serverHostname: "localhost" });
+  await ask("EHLO client", "250 SIZE 10485760");
+  const large = `${"x".repeat(1022)}\r\n`.repeat(10_241);
+  for (const [mail, answer] of [["", "250 OK"], [large, "552 Too much"]]) {
+    await ask("MAIL FROM:<a@example.org>", "250 OK");
+    await ask("RCPT TO:<b@example.org>", "250 OK");
+    await ask("DATA", "354 End with a line that is a dot");
+    await ask(`${mail}.`, answer!);
+  }
+  await ask("QUIT", "221 Bye");
+  await server.waitFor(/From a@example\.org to b@example\.org:/);
 });
 
 /** Where Debian puts the programs of PostgreSQL's newest version, or `null`. */

@@ -83,13 +83,36 @@ for (const host of ["127.0.0.1", "localhost"]) {
 }
 
 Deno.test({
-  name: "a name that may not be looked up is NotCapable where its family is asked for",
+  name: "a name and its address, each with the port, are enough where its family is asked for",
+  permissions: { net: [`localhost:${port}`, `127.0.0.1:${port}`] },
+  async fn() {
+    const [, writer] = await openConnection("localhost", port, { family: 4 });
+    (await listener.accept()).close();
+    writer.close();
+    await writer.waitClosed();
+  },
+});
+
+Deno.test({
+  name: "an address that may not be reached is NotCapable where its family is asked for",
   permissions: { net: [`localhost:${port}`] },
   async fn() {
     await assertRejects(
       () => openConnection("localhost", port, { family: 4 }),
       Deno.errors.NotCapable,
-      '"localhost"',
+      `"127.0.0.1:${port}"`,
+    );
+  },
+});
+
+Deno.test({
+  name: "a name that may not be looked up is NotCapable where its family is asked for",
+  permissions: { net: [`127.0.0.1:${port}`] },
+  async fn() {
+    await assertRejects(
+      () => openConnection("localhost", port, { family: 4 }),
+      Deno.errors.NotCapable,
+      `"localhost:${port}"`,
     );
   },
 });

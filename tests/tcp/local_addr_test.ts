@@ -87,6 +87,22 @@ Deno.test("a peer that stops reading holds a writer with a localAddr back", asyn
   await server.waitClosed();
 });
 
+Deno.test("with a localAddr a write to a peer that has left is BrokenPipe or ConnectionReset", async () => {
+  const { server, client: [reader, writer], accepted: [, peer] } = await pair("127.0.0.2");
+  writer.write(new Uint8Array(32 << 20));
+  const drained = assertRejects(() => writer.drain());
+  peer.transport.abort();
+  await peer.waitClosed();
+  const kinds = [Deno.errors.BrokenPipe, Deno.errors.ConnectionReset];
+  const isKind = (error: unknown) =>
+    assert(kinds.some((kind) => error instanceof kind), `${error}`);
+  isKind(await drained);
+  isKind(await assertRejects(() => writer.waitClosed()));
+  await reader.read().catch(isKind);
+  server.close();
+  await server.waitClosed();
+});
+
 Deno.test("with a localAddr a refused connection is ConnectionRefused, and says which", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;

@@ -69,6 +69,17 @@ Deno.test("a wait for a name can be abandoned", { sanitizeOps: false }, async ()
 });
 
 Deno.test({
+  name: "a name may be looked up with the permission for it and the port",
+  permissions: { net: ["localhost:80"] },
+  async fn() {
+    assert((await loop.getaddrinfo("localhost", 80)).length > 0);
+    for (const port of [81, null]) {
+      await assertRejects(() => loop.getaddrinfo("localhost", port), Deno.errors.NotCapable);
+    }
+  },
+});
+
+Deno.test({
   name: "a name may be looked up only with the permission for it",
   permissions: { net: ["127.0.0.1"] },
   async fn() {

@@ -102,6 +102,10 @@ Deno.test("openConnection() refuses bad input at the call", async () => {
     [[5, 80], TypeError],
     [["", 80], RangeError],
     [["a\0b", 80], RangeError],
+    [["http://localhost/", 80], RangeError],
+    [["localhost:80", 80], RangeError],
+    [["me@localhost", 80], RangeError],
+    [["two words", 80], RangeError],
     [["127.0.0.1"], TypeError],
     [["127.0.0.1", "80"], TypeError],
     [["127.0.0.1", 1.5], TypeError],
@@ -125,6 +129,13 @@ Deno.test("openConnection() refuses bad input at the call", async () => {
     const call = openConnection as (...args: unknown[]) => Promise<unknown>;
     await assertRejects(() => call(...args), kind, "", JSON.stringify(args));
   }
+});
+
+Deno.test("openConnection() says what stands where the host should", async () => {
+  const call = openConnection as (...args: unknown[]) => Promise<unknown>;
+  const style = { hostname: "127.0.0.1", port: 80 };
+  await assertRejects(() => call(style), TypeError, "the host and the port come first");
+  await assertRejects(() => call("http://x/", 80), RangeError, 'got "http://x/"');
 });
 
 Deno.test("openConnection() ends by its signal, and leaves nothing open", async () => {

@@ -47,6 +47,33 @@ for (const [when, fail] of Object.entries(failures)) {
   });
 }
 
+Deno.test("a handler may return anything with a then(), even one that throws", async () => {
+  using reports = new Reports();
+  const error = new Error("no then");
+  const fail = () => {
+    throw error;
+  };
+  const odd: unknown[] = [
+    { then: (done: () => void) => done() },
+    { then: fail },
+    Object.defineProperty({}, "then", { get: fail }),
+  ];
+  for (const result of odd) {
+    const started = Promise.withResolvers<void>();
+    const server = await serve(() => {
+      started.resolve();
+      return result as Promise<void>;
+    });
+    const [, writer] = await connect(server);
+    await soon(started.promise);
+    server.close();
+    await soon(server.waitClosed());
+    server.abortClients();
+    await writer[Symbol.asyncDispose]();
+  }
+  assertEquals(reports.contexts.map(({ exception }) => exception), [error, error]);
+});
+
 Deno.test("a handler may be sync and leave its connection open", async () => {
   await using server = await serve((reader, writer) => {
     echo(reader, writer);
@@ -83,6 +110,40 @@ Deno.test("close() frees the port for the next server", async () => {
   await first[Symbol.asyncDispose]();
   await using second = await startServer(echo, "127.0.0.1", port);
   assertEquals(portOf(second), port);
+});
+
+Deno.test("close() frees the port for a server that is started at once", async () => {
+  for (const host of ["127.0.0.1", null]) {
+    const first = await startServer(echo, host, 0);
+    const port = portOf(first);
+    first.close();
+    await using second = await startServer(echo, host, port);
+    assertEquals(portOf(second), port);
+    await soon(first.waitClosed());
+  }
+});
+
+Deno.test("a server that waits for its port to be freed ends by its signal", async () => {
+  const first = await serve(echo);
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  const starting = startServer(echo, "127.0.0.1", portOf(first), { signal: controller.signal });
+  first.close();
+  controller.abort(reason);
+  assertStrictEquals(await assertRejects(() => starting), reason);
+  await soon(first.waitClosed());
+});
+
+Deno.test("a server whose listener was closed by somebody else is closed", async () => {
+  using reports = new Reports();
+  const server = await serve(echo);
+  const report = reports.next();
+  const forever = server.serveForever();
+  server.sockets[0]!.close();
+  await soon(forever);
+  await soon(server.waitClosed());
+  assertEquals([server.isServing(), server.sockets.length], [false, 0]);
+  assert((await report).message.includes("closed by other means"));
 });
 
 Deno.test("serveForever() accepts, and ends by close() or by its signal", async () => {

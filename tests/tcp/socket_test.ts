@@ -265,3 +265,23 @@ Deno.test("sockConnect() that is aborted leaves nothing open", async () => {
   assertEquals(await waiting.catch((error) => error), reason);
   client.close();
 });
+
+Deno.test("a listening socket can be closed when its listener was already, and its waits end", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const socket = new Socket(listener);
+  const accepting = assertRejects(() => loop.sockAccept(socket), Deno.errors.Interrupted);
+  listener.close();
+  socket.close();
+  await accepting;
+});
+
+Deno.test("a socket that listens on every interface gives IPv4 peers IPv4 addresses", async () => {
+  using server = new Socket();
+  server.bind({ transport: "tcp", hostname: "::", port: 0 });
+  server.listen();
+  const { port } = server.localAddr as Deno.NetAddr;
+  using _client = await Deno.connect({ hostname: "127.0.0.1", port });
+  const [accepted, address] = await loop.sockAccept(server);
+  using _ = accepted;
+  assertEquals((address as Deno.NetAddr).hostname, "127.0.0.1");
+});

@@ -1,12 +1,13 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import {
+  type ExtraInfo,
   openConnection,
   startServer,
   type StartServerOptions,
   type StreamReader,
   type StreamWriter,
 } from "@asyncio/streams";
-import { text, turns } from "../support.ts";
+import { freePort, text, turns } from "../support.ts";
 import { connect, portOf, serve, soon } from "./support.ts";
 
 async function echo(reader: StreamReader, writer: StreamWriter): Promise<void> {
@@ -45,6 +46,34 @@ Deno.test("startServer() listens on a host, a list of hosts, or every interface"
   }
 });
 
+Deno.test("on every interface, IPv4 peers have IPv4 addresses", async () => {
+  const names: (keyof ExtraInfo)[] = ["peername", "sockname"];
+  for (const [host, server] of [["127.0.0.1", null], ["::1", null], ["127.0.0.1", "::"]] as const) {
+    const accepted = Promise.withResolvers<unknown[]>();
+    await using listening = await startServer(
+      (_reader, writer) => {
+        accepted.resolve(names.map((name) => writer.getExtraInfo(name)));
+        writer.close();
+      },
+      server,
+      0,
+    );
+    const [, writer] = await openConnection(host, portOf(listening));
+    await using _ = writer;
+    const [peername, sockname] = await soon(accepted.promise) as Deno.NetAddr[];
+    assertEquals([peername!.hostname, sockname!.hostname], [host, host]);
+    assertEquals({ ...peername! }, { ...writer.getExtraInfo("sockname")! } as Deno.NetAddr);
+  }
+});
+
+Deno.test("an address that another of the list includes is refused with a reason", async () => {
+  await assertRejects(
+    () => startServer(echo, ["0.0.0.0", "::"], freePort()),
+    Deno.errors.AddrInUse,
+    ":: includes IPv4",
+  );
+});
+
 Deno.test("startServer() takes a name, and minds the family", async () => {
   await using byName = await startServer(echo, "localhost", 0);
   for (const { addr } of byName.sockets) {
@@ -58,6 +87,19 @@ Deno.test("startServer() takes a name, and minds the family", async () => {
   await using everySix = await startServer(echo, null, 0, { family: 6 });
   assertEquals(addressesOf(everySix), ["::"]);
   await assertRejects(() => startServer(echo, "127.0.0.1", 0, { family: 6 }), Error, "not an IPv6");
+});
+
+// It is known before any test, for a test's permissions name it.
+const free = freePort();
+
+Deno.test({
+  name:
+    "to listen on a name, no more than the permission for it, its address and the port is needed",
+  permissions: { net: [`localhost:${free}`, `127.0.0.1:${free}`, `[::1]:${free}`] },
+  async fn() {
+    await using server = await startServer(echo, "localhost", free);
+    assertEquals(portOf(server), free);
+  },
 });
 
 Deno.test("startServer() listens once on an address that two hosts have in common", async () => {
@@ -142,6 +184,7 @@ Deno.test("startServer() refuses bad input at the call", async () => {
   const wrong: [unknown[], typeof TypeError | typeof RangeError][] = [
     [[], TypeError],
     [["echo", "127.0.0.1", 0], TypeError],
+    [[echo, 5], TypeError],
     [[echo, 5, 0], TypeError],
     [[echo, [], 0], RangeError],
     [[echo, ["127.0.0.1", ""], 0], RangeError],
@@ -155,10 +198,14 @@ Deno.test("startServer() refuses bad input at the call", async () => {
     [options({ backlog: 0 }), RangeError],
     [options({ backlog: "9" }), TypeError],
     [options({ backlog: NaN }), TypeError],
+    [options({ backlog: 1.5 }), TypeError],
+    [options({ backlog: Infinity }), TypeError],
+    [options({ backlog: 2 ** 40 }), RangeError],
     [options({ keepAlive: 1 }), TypeError],
     [options({ startServing: "no" }), TypeError],
     [options({ maxConnections: 0 }), RangeError],
     [options({ maxConnections: "9" }), TypeError],
+    [options({ maxConnections: 1.5 }), TypeError],
     [options({ reusePort: "yes" }), TypeError],
     [options({ reuseAddress: 0 }), TypeError],
     [options({ signal: "soon" }), TypeError],
@@ -169,6 +216,18 @@ Deno.test("startServer() refuses bad input at the call", async () => {
     const call = startServer as (...args: unknown[]) => Promise<unknown>;
     await assertRejects(() => call(...args), kind, "", JSON.stringify(args));
   }
+});
+
+Deno.test("startServer() says what stands where the host should", async () => {
+  const call = startServer as (...args: unknown[]) => Promise<unknown>;
+  await assertRejects(() => call(echo, 8888), TypeError, "host is a string, a list of them");
+  const style = { hostname: "127.0.0.1", port: 8888 };
+  await assertRejects(() => call(echo, style), TypeError, "the host and the port come first");
+});
+
+Deno.test("startServer() takes no limit of connections for one", async () => {
+  await using server = await serve(echo, { maxConnections: Infinity });
+  assertEquals(await talk("127.0.0.1", portOf(server)), "hello\n");
 });
 
 Deno.test("startServer() says which port is taken, and closes what it had opened", async () => {
@@ -203,10 +262,22 @@ Deno.test("startServer() ends by its signal, and leaves nothing open", async () 
   const reason = new Error("enough");
   const early = { signal: AbortSignal.abort(reason) };
   assertStrictEquals(await assertRejects(() => serve(echo, early)), reason);
-  const controller = new AbortController();
-  const { signal } = controller;
   // By addresses: a look-up can be left, but not ended, and the sanitizer would see it.
-  const starting = startServer(echo, ["127.0.0.1", "::1"], 0, { signal });
+  for (const host of [["127.0.0.1", "::1"], "127.0.0.1", null]) {
+    const controller = new AbortController();
+    const starting = startServer(echo, host, 0, { signal: controller.signal });
+    controller.abort(reason);
+    assertStrictEquals(await assertRejects(() => starting), reason);
+  }
+});
+
+Deno.test("startServer() ended by its signal leaves a listener that it was given open", async () => {
+  using sock = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  const starting = startServer(echo, { sock, signal: controller.signal });
   controller.abort(reason);
   assertStrictEquals(await assertRejects(() => starting), reason);
+  using _conn = await Deno.connect({ hostname: "127.0.0.1", port: sock.addr.port });
+  using _accepted = await sock.accept();
 });

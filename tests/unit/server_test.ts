@@ -115,6 +115,54 @@ Deno.test("serveForever() ends when the server is closed, and closes it by its s
   }
 });
 
+Deno.test("a signal that is none is refused, and changes nothing", async () => {
+  const { server, listener, release } = scripted();
+  await server.startServing();
+  const carrier = listener.connect();
+  await turns();
+  for (const signal of [5, "soon", {}, null] as unknown as AbortSignal[]) {
+    const calls = [
+      () => server.serveForever({ signal }),
+      () => server.shutdown({ signal }),
+      () => server.waitClosed({ signal }),
+    ];
+    for (const call of calls) await assertRejects(call, TypeError, "signal is an AbortSignal");
+  }
+  assert(server.isServing());
+  assert(!carrier.closed);
+  server.close();
+  release();
+  await server.waitClosed();
+  server.abortClients();
+});
+
+Deno.test("a server goes on until its last listener was closed by somebody else", async () => {
+  const { server, listeners } = scripted(2);
+  const reports: ExceptionContext[] = [];
+  getRunningLoop().setExceptionHandler((_loop, context) => void reports.push(context));
+  try {
+    const forever = server.serveForever();
+    listeners[0]!.close();
+    await turns();
+    assert(server.isServing());
+    listeners[1]!.close();
+    await forever;
+    assertEquals([server.isServing(), reports.length], [false, 2]);
+    await server.waitClosed();
+  } finally {
+    getRunningLoop().setExceptionHandler(null);
+  }
+});
+
+Deno.test("serveForever() refuses a second call, and the first goes on", async () => {
+  const { server } = scripted();
+  const forever = server.serveForever();
+  await assertRejects(() => server.serveForever(), Error, "serveForever() is waiting already");
+  assert(server.isServing());
+  server.close();
+  await forever;
+});
+
 Deno.test("shutdown() lets the handlers finish", async () => {
   const { server, listener, release, writers } = scripted();
   await server.startServing();

@@ -86,6 +86,7 @@ Deno.test("read() and readExactly() refuse what is no count, without a byte bein
     await assertRejects(() => reader.read(n as number), TypeError, "integer");
     await assertRejects(() => reader.readExactly(n as number), TypeError, "integer");
   }
+  await assertRejects(() => reader.read("5" as unknown as number), TypeError, 'not "5"');
   await assertRejects(() => reader.readExactly(-1), RangeError, "negative");
   await assertRejects(() => reader.read(0), Error, "later");
 });

@@ -104,6 +104,21 @@ Deno.test("close() leaves the file that another server has put there alone", asy
   assertEquals(await talk(path), "hello\n");
 });
 
+Deno.test("close() frees the path for a server that is started at once", async () => {
+  await using folder = new Folder();
+  const path = folder.at("socket");
+  for (const remove of [false, true]) {
+    const first = await startUnixServer(echo, path);
+    first.close();
+    if (remove) Deno.removeSync(path);
+    await using _second = await startUnixServer(echo, new URL(`file://${path}`));
+    await first.waitClosed();
+    assertEquals(folder.list(), ["socket"]);
+    assertEquals(await talk(path), "hello\n");
+  }
+  assertEquals(folder.list(), []);
+});
+
 Deno.test("close() that can't keep the socket file reports it", async () => {
   const folder = new Folder();
   const loop = getRunningLoop();
@@ -178,6 +193,7 @@ Deno.test("bad options are refused before a socket file is there", async () => {
     [{ mode: -1 }, RangeError],
     [{ cleanupSocket: "yes" }, TypeError],
     [{ backlog: 0 }, RangeError],
+    [{ backlog: 1.5 }, TypeError],
     [{ limit: 0 }, RangeError],
     [{ maxConnections: 0 }, RangeError],
     [{ startServing: 1 }, TypeError],
@@ -190,6 +206,10 @@ Deno.test("bad options are refused before a socket file is there", async () => {
   await assertRejects(() => startUnixServer(5 as unknown as typeof echo, path), TypeError);
   const signal = AbortSignal.abort(new Error("enough"));
   await assertRejects(() => startUnixServer(echo, path, { signal }), Error, "enough");
+  const controller = new AbortController();
+  const starting = startUnixServer(echo, path, { signal: controller.signal });
+  controller.abort(signal.reason);
+  await assertRejects(() => starting, Error, "enough");
   await assertRejects(() => openUnixConnection(path, { signal }), Error, "enough");
   await assertRejects(() => openUnixConnection(path, { limit: -1 }), RangeError);
   assertEquals(folder.list(), []);
@@ -204,6 +224,23 @@ Deno.test("openUnixConnection() that is aborted while it connects leaves nothing
   const reason = new Error("enough");
   controller.abort(reason);
   assertStrictEquals(await assertRejects(() => opening), reason);
+});
+
+Deno.test("mode and cleanupSocket are refused where this call makes no socket file", async () => {
+  await using folder = new Folder();
+  const path = folder.at("socket");
+  using sock = Deno.listen({ transport: "unix", path });
+  const { mode } = Deno.statSync(path);
+  for (const options of [{ mode: 0o600 }, { cleanupSocket: false }, { cleanupSocket: true }]) {
+    const [name] = Object.keys(options);
+    const message = `${name} is for a socket file that`;
+    const calls = [
+      () => startUnixServer(echo, null, { sock, ...options }),
+      () => startUnixServer(echo, `\0${crypto.randomUUID()}`, options),
+    ];
+    for (const call of calls) await assertRejects(call, TypeError, message);
+  }
+  assertEquals(Deno.statSync(path).mode, mode);
 });
 
 Deno.test("sock takes the place of the path, and not both", async () => {
