@@ -90,6 +90,8 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
       await new Promise<void>((resolve) => this.#turns.run(resolve));
     } finally {
       current.running = null;
+      for (const callback of current.whenEnded) callback();
+      current.whenEnded.clear();
       clearInterval(keepAlive);
       signal?.removeEventListener("abort", end);
     }

@@ -196,7 +196,7 @@ Deno.test("run() cancels what is left and waits for it", async () => {
         throw error;
       }
     });
-    loop.createTask(() => sleep(60_000)); // can't be told: must not be waited for
+    loop.createTask(() => new Promise(() => {})); // can't be told: must not be waited for
     await sleep(1);
   });
   assertEquals(log, ["CancelledError", "cleaned up"]);
@@ -255,6 +255,38 @@ Deno.test("sleep() works beside a default loop that was stopped", async () => {
   await sleep(1);
   await sleep(0);
   loop.close();
+});
+
+Deno.test("sleep() outlasts the run that it began in: its caller may be no part of that", async () => {
+  const slept: Promise<string>[] = [];
+  await run(() => void slept.push(sleep(5, "a while"), sleep(0, "a moment")));
+  assertEquals(await Promise.all(slept), ["a while", "a moment"]);
+
+  using loop = newEventLoop();
+  loop.callSoon(() => {
+    loop.stop();
+    slept.push(sleep(2, "longer"), sleep(1, "stopped"));
+  });
+  await loop.runForever();
+  assertEquals(await Promise.race(slept.slice(2)), "stopped");
+  assertEquals(await slept[2], "longer");
+});
+
+Deno.test("sleep() that outlasts a run of the default loop goes on once, and can be aborted", async () => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const order: string[] = [];
+  let slept: Promise<unknown>[] = [];
+  await getEventLoop().runUntilComplete(() => {
+    slept = [
+      sleep(60_000, 0, { signal }).catch(({ message }) => order.push(message)),
+      sleep(1).then(() => order.push("awake")),
+    ];
+  });
+  await slept[1];
+  controller.abort(new Error("enough"));
+  await slept[0];
+  assertEquals(order, ["awake", "enough"]);
 });
 
 Deno.test("shutdownAsyncGens() and shutdownDefaultExecutor() have nothing to wait for", async () => {
