@@ -377,8 +377,8 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
   }
 
   /**
-   * Hands `context` to the exception handler in force. If that throws, the default one is told of
-   * both errors.
+   * Hands `context` to the exception handler in force. If that throws, or returns a promise that
+   * rejects, the default one is told of both errors.
    */
   callExceptionHandler(context: ExceptionContext): void {
     const handler = this.#exceptionHandler;

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ExceptionSink } from "../loop/exception_context.ts";
+import { callSafely } from "./call_safely.ts";
 import { ReadPipe, WritePipe } from "./pipe_carrier.ts";
 import { Protocol, type SubprocessProtocol } from "./protocols.ts";
 import { StreamTransport } from "./stream_transport.ts";
@@ -134,11 +135,9 @@ export class ChildTransport extends SubprocessTransport {
     this.#finished.resolve();
   }
 
-  /** Calls a protocol's method; what it throws is told to the loop. */
+  /** Calls a protocol's method; what it throws or rejects with is told to the loop. */
   tell(callback: (protocol: SubprocessProtocol) => void): void {
-    try {
-      callback(this.#protocol);
-    } catch (exception) {
+    callSafely(() => callback(this.#protocol), (exception) => {
       this.#loop.callExceptionHandler({
         message: "Unhandled exception in a subprocess protocol's callback " +
           `(process ${this.#child.pid})`,
@@ -146,7 +145,7 @@ export class ChildTransport extends SubprocessTransport {
         transport: this,
         protocol: this.#protocol,
       });
-    }
+    });
   }
 
   /** See {@linkcode SubprocessTransport.getExtraInfo}. */

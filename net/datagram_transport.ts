@@ -6,6 +6,7 @@
 import type { RemoteInfo, Socket as UdpSocket } from "node:dgram";
 import type { ExceptionSink } from "../loop/exception_context.ts";
 import { formatAddr, formatHost } from "./addresses.ts";
+import { callSafely } from "./call_safely.ts";
 import { fromNodeError } from "./os_error.ts";
 import { mayReach } from "./permission.ts";
 import type { DatagramProtocol } from "./protocols.ts";
@@ -245,11 +246,9 @@ export class UdpTransport extends DatagramTransport {
   }
 
   #tell(callback: () => void): void {
-    try {
-      callback();
-    } catch (exception) {
+    callSafely(callback, (exception) => {
       this.#report("Unhandled exception in a datagram protocol's callback", exception);
-    }
+    });
   }
 
   #report(message: string, exception: unknown, peername = this.#remoteAddr): void {

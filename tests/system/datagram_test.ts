@@ -212,11 +212,13 @@ Deno.test("errors that no errorReceived takes, and those of callbacks, are told 
   const contexts: ExceptionContext[] = [];
   const told = Promise.withResolvers<void>();
   loop.setExceptionHandler((_loop, context) => {
-    if (contexts.push(context) === 2) told.resolve();
+    if (contexts.push(context) === 3) told.resolve();
   });
   class Failing extends DatagramProtocol {
-    override datagramReceived() {
-      throw new Error("datagramReceived failed");
+    #datagrams = 0;
+    override datagramReceived(): void {
+      if (++this.#datagrams === 1) throw new Error("datagramReceived failed");
+      return Promise.reject(new Error("and so did the next one")) as unknown as void;
     }
   }
   const [transport] = await loop.createDatagramEndpoint(() => new Failing(), {
@@ -224,11 +226,13 @@ Deno.test("errors that no errorReceived takes, and those of callbacks, are told 
   });
   transport.sendTo(new Uint8Array(70_000), local(transport));
   transport.sendTo("x", local(transport));
+  transport.sendTo("y", local(transport));
   await told.promise;
   loop.setExceptionHandler(null);
   transport.close();
   assert(contexts[0]!.message.includes("errorReceived"));
   assertEquals((contexts[1]!.exception as Error).message, "datagramReceived failed");
+  assertEquals((contexts[2]!.exception as Error).message, "and so did the next one");
   assert(contexts.every((context) => context.transport === transport));
 });
 
