@@ -7,6 +7,7 @@
 import type { DatagramEndpointOptions } from "../net/open_datagram.ts";
 import type { DatagramProtocol, SubprocessProtocol } from "../net/protocols.ts";
 import {
+  checkChildOptions,
   type CommandLine,
   execCommand,
   shellCommand,
@@ -189,10 +190,13 @@ export class SystemEventLoop extends SocketEventLoop {
     options: SubprocessOptions,
   ): Promise<[SubprocessTransport, P]> {
     checkFunction("protocolFactory", protocolFactory);
+    const checked = checkChildOptions(options);
+    const { signal } = checked;
     const { ChildTransport } = await import("../net/child_transport.ts");
+    signal?.throwIfAborted();
     const protocol = protocolFactory();
-    const transport = new ChildTransport(command, options, { loop: this, protocol });
-    transport.start(options.signal);
+    const transport = new ChildTransport(command, checked, { loop: this, protocol });
+    transport.start(signal);
     return [transport, protocol];
   }
 

@@ -8,7 +8,7 @@ import { callSafely } from "./call_safely.ts";
 import { ReadPipe, WritePipe } from "./pipe_carrier.ts";
 import { Protocol, type SubprocessProtocol } from "./protocols.ts";
 import { StreamTransport } from "./stream_transport.ts";
-import { type CommandLine, spawn, type SubprocessOptions } from "./subprocess.ts";
+import { type ChildOptions, type CommandLine, spawn } from "./subprocess.ts";
 import { type ExtraInfo, SubprocessTransport } from "./transports.ts";
 import { nextTurn } from "./turn.ts";
 
@@ -65,14 +65,14 @@ export class ChildTransport extends SubprocessTransport {
   /** Starts a child, and tells nobody before {@linkcode start}. */
   constructor(
     command: CommandLine,
-    options: SubprocessOptions,
+    options: ChildOptions,
     init: { loop: ExceptionSink; protocol: SubprocessProtocol },
   ) {
     super();
     this.#loop = init.loop;
     this.#protocol = init.protocol;
-    const { child, stdin, stdout, stderr } = spawn(command, options);
-    this.#child = child;
+    const child = this.#child = spawn(command, options);
+    const { stdin, stdout, stderr } = options.stdio;
     this.#stdin = stdin === "piped" ? new WritePipe(child.stdin) : null;
     if (this.#stdin !== null) this.#addPipe(0, this.#stdin);
     if (stdout === "piped") this.#addPipe(1, new ReadPipe(child.stdout));
@@ -86,14 +86,14 @@ export class ChildTransport extends SubprocessTransport {
 
   /** Calls `connectionMade`, and lets the pipes flow. */
   start(signal?: AbortSignal): void {
+    const terminate = () => this.terminate();
+    signal?.addEventListener("abort", terminate);
+    this.#watch().finally(() => signal?.removeEventListener("abort", terminate));
     // The input first, for `connectionMade` may fill it; the others wait for who is to read them.
     this.#startPipe(0);
     this.tell((protocol) => protocol.connectionMade?.(this));
     this.#startPipe(1);
     this.#startPipe(2);
-    const terminate = () => this.terminate();
-    signal?.addEventListener("abort", terminate);
-    this.#watch().finally(() => signal?.removeEventListener("abort", terminate));
   }
 
   #startPipe(fd: number): void {

@@ -119,7 +119,10 @@ export class SubprocessStreamProtocol extends SubprocessProtocol {
 export class Process implements AsyncDisposable {
   /** The child's process id. */
   readonly pid: number;
-  /** Writes to the child's input, if that is piped. */
+  /**
+   * Writes to the child's input, if that is piped. It is lost when the child exits, also where
+   * children of its own still read.
+   */
   readonly stdin: StreamWriter | null;
   /** Reads the child's output, if that is piped. */
   readonly stdout: StreamReader | null;

@@ -4,6 +4,7 @@ import {
   createSubprocessShell,
   type ExceptionContext,
   getEventLoop,
+  type SubprocessOptions,
   SubprocessProtocol,
 } from "@asyncio/streams";
 
@@ -126,8 +127,11 @@ Deno.test("signals: sent by name, told as negative numbers, and ignored after th
     assertEquals(child.returncode, null);
     child.sendSignal(signal);
     assertEquals(await child.wait(), -number);
+    // By then the system may have given the id to another process.
+    for (const late of ["SIGTERM", "SIGKILL", "SIGUSR1"] as const) child.sendSignal(late);
     child.kill();
     child.terminate();
+    assertEquals(child.returncode, -number);
   }
   await using child = await createSubprocessExec("sleep", ["60"]);
   assertThrows(() => child.sendSignal("SIGNONE" as Deno.Signal), TypeError);
@@ -140,6 +144,24 @@ Deno.test("an aborted signal asks the child to stop", async () => {
   assertEquals(await child.wait(), -15);
   const late = createSubprocessExec("sleep", ["60"], { signal: abort.signal });
   assertEquals(await late.catch((error) => error), abort.signal.reason);
+});
+
+Deno.test("a signal that is aborted in connectionMade() asks the child to stop, too", async () => {
+  const abort = new AbortController();
+  const exited = Promise.withResolvers<void>();
+  class Abort extends SubprocessProtocol {
+    override connectionMade() {
+      abort.abort();
+    }
+    override connectionLost() {
+      exited.resolve();
+    }
+  }
+  const { signal } = abort;
+  const loop = getEventLoop();
+  const [transport] = await loop.subprocessExec(() => new Abort(), "sleep", ["60"], { signal });
+  await exited.promise;
+  assertEquals(transport.getReturncode(), -15);
 });
 
 Deno.test("the limit holds for the child's lines", async () => {
@@ -178,6 +200,43 @@ Deno.test("what can't be started says so", async () => {
     TypeError,
   );
   await assertRejects(() => createSubprocessExec("true", [], { limit: -1 }), RangeError);
+});
+
+Deno.test("bad arguments are refused before anything is called or started", async () => {
+  let made = 0;
+  const refused = async (
+    kind: typeof TypeError | typeof RangeError,
+    message: string,
+    options: SubprocessOptions,
+    args: string[] = [],
+    program = "true",
+  ) => {
+    const factory = () => (made++, new SubprocessProtocol());
+    const starting = getEventLoop().subprocessExec(factory, program, args, options);
+    await assertRejects(() => starting, kind, message);
+  };
+  for (const name of ["uid", "gid"]) {
+    // What is no id left the child with its parent's rights.
+    for (const id of [NaN, 1.5, "0", null]) {
+      await refused(TypeError, `${name} is an integer`, { [name]: id } as SubprocessOptions);
+    }
+    for (const id of [-1, 2 ** 32 - 1, 2 ** 32]) {
+      await refused(RangeError, `${name} is between 0 and 4294967294`, { [name]: id });
+    }
+  }
+  await refused(TypeError, "env is an object", { env: null as never });
+  await refused(TypeError, "env.A is a string, not 5", { env: { A: 5 as never } });
+  await refused(RangeError, "env.A must not contain a NUL", { env: { A: "a\0b" } });
+  await refused(RangeError, "A=B", { env: { "A=B": "c" } });
+  await refused(RangeError, "environment variable", { env: { "": "c" } });
+  await refused(RangeError, "args[1] must not contain a NUL", {}, ["a", "a\0b"]);
+  await refused(RangeError, "program must not contain a NUL", {}, [], "tr\0ue");
+  await refused(TypeError, "cwd is a string or a URL", { cwd: 5 as never });
+  await refused(RangeError, "cwd must not contain a NUL", { cwd: "/\0" });
+  await refused(TypeError, "stdin", { stdin: "pipe" as never });
+  await refused(TypeError, "signal", { signal: {} as never });
+  await assertRejects(() => createSubprocessShell("a\0b"), RangeError, "command");
+  assertEquals(made, 0);
 });
 
 Deno.test("errors of callbacks are told, also of the last ones", async () => {
