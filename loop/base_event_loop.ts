@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { LONGEST_TIMER } from "../net/timers.ts";
 import { checkFinite } from "../net/validate.ts";
 import type { WaitOptions } from "../net/wait_options.ts";
 import type { AbstractEventLoop, ExceptionHandler, TaskFactory } from "./abstract_event_loop.ts";
@@ -10,6 +11,7 @@ import { current } from "./current.ts";
 import { isDebugAsked } from "./debug.ts";
 import type { ExceptionContext } from "./exception_context.ts";
 import { printException, tell } from "./exception_handling.ts";
+import type { ExecutorShutdownOptions } from "./executor.ts";
 import { Future, madeAt } from "./future.ts";
 import { Handle, release, TimerHandle } from "./handle.ts";
 import type { ReadySource, ScheduledTask, Scheduler } from "./scheduler.ts";
@@ -25,9 +27,6 @@ export interface EventLoopOptions {
    */
   free?: boolean | undefined;
 }
-
-/** How long Deno is kept from ending for lack of work while a loop runs, before it is asked anew. */
-const LONGEST_INTERVAL = 2 ** 31 - 1;
 
 /**
  * asyncio's `BaseEventLoop`: what schedules; {@linkcode EventLoop} adds the rest.
@@ -84,7 +83,8 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
     signal?.throwIfAborted();
     const end = () => this.#turns.endRun();
     signal?.addEventListener("abort", end);
-    const keepAlive = setInterval(() => {}, LONGEST_INTERVAL);
+    // Keeps Deno from ending for lack of work.
+    const keepAlive = setInterval(() => {}, LONGEST_TIMER);
     current.running = this;
     try {
       await new Promise<void>((resolve) => this.#turns.run(resolve));
@@ -185,9 +185,9 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
   /**
    * Waits for the default executor's work and closes it.
    *
-   * @param _options How many milliseconds to wait at most; by default, without limit.
+   * @param _options How many milliseconds to wait at most, and a signal that ends the wait.
    */
-  shutdownDefaultExecutor(_options: { timeout?: number | undefined } = {}): Promise<void> {
+  shutdownDefaultExecutor(_options: ExecutorShutdownOptions = {}): Promise<void> {
     return Promise.resolve();
   }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { abortable } from "@std/async/abortable";
 import type { DatagramEndpointOptions } from "../net/open_datagram.ts";
 import type { DatagramProtocol, SubprocessProtocol } from "../net/protocols.ts";
 import {
@@ -17,7 +18,12 @@ import type { DatagramTransport, SubprocessTransport } from "../net/transports.t
 import { checkFunction, show } from "../net/validate.ts";
 import { SocketEventLoop } from "./socket_event_loop.ts";
 import { CancelledError } from "./errors.ts";
-import type { Executable, Executor, ExecutorShutdownOptions } from "./executor.ts";
+import {
+  checkShutdownOptions,
+  type Executable,
+  type Executor,
+  type ExecutorShutdownOptions,
+} from "./executor.ts";
 import { type Future, settle } from "./future.ts";
 import { WorkerExecutor } from "./worker_executor.ts";
 
@@ -274,12 +280,18 @@ export class SystemEventLoop extends SocketEventLoop {
   /**
    * Waits for the default executor's work and closes it; it takes no more.
    *
-   * @param options How many milliseconds to wait at most; by default, without limit. A
-   *   {@linkcode WorkerExecutor} then ends what still runs, and its futures fail.
+   * @param options How many milliseconds to wait at most, by default without limit: a
+   *   {@linkcode WorkerExecutor} then ends what still runs, and its futures fail. And a signal that
+   *   ends the wait.
+   * @throws {TypeError} When an option is of the wrong type.
+   * @throws {RangeError} When the time is negative.
+   * @throws {unknown} The signal's reason; the shutdown goes on.
    */
   override async shutdownDefaultExecutor(options: ExecutorShutdownOptions = {}): Promise<void> {
+    checkShutdownOptions(options);
     this.#executorIsShutDown = true;
-    await this.#defaultExecutor?.shutdown?.(options);
+    const done = Promise.resolve(this.#defaultExecutor?.shutdown?.(options));
+    await (options.signal === undefined ? done : abortable(done, options.signal));
   }
 
   /** See {@linkcode BaseEventLoop.close}; the default executor takes no more work. */

@@ -179,6 +179,44 @@ Deno.test("shutdown() gives up after its timeout, and ends what hangs", async ()
   assertThrows(() => new WorkerExecutor({ maxWorkers: 0 }), RangeError);
 });
 
+Deno.test("shutdown() waits for longer than a timer can, with the longest timeouts", async () => {
+  for (const timeout of [Infinity, 2 ** 31]) {
+    const executor = new WorkerExecutor({ maxWorkers: 1 });
+    const job = executor.submit(block, 20);
+    await executor.shutdown({ timeout });
+    assertEquals(await job, 20);
+  }
+});
+
+Deno.test("shutdown() that is aborted goes on: the wait ends, not the work", async () => {
+  using loop = newEventLoop();
+  const executor = new WorkerExecutor({ maxWorkers: 1 });
+  loop.setDefaultExecutor(executor);
+  const job = executor.submit(block, 30);
+  const controller = new AbortController();
+  const waits = [executor.shutdown(controller), loop.shutdownDefaultExecutor(controller)];
+  controller.abort(new Error("enough"));
+  for (const wait of waits) await assertRejects(() => wait, Error, "enough");
+  await assertRejects(() => executor.shutdown(controller), Error, "enough");
+  assertThrows(() => executor.submit(block, 1), Error, "shut down");
+  assertEquals(await job, 30);
+  await executor.shutdown();
+});
+
+Deno.test("shutdownDefaultExecutor() with bad options shuts nothing down", async () => {
+  using loop = newEventLoop();
+  await assertRejects(() => loop.shutdownDefaultExecutor({ timeout: -1 }), RangeError, "timeout");
+  await assertRejects(() => loop.shutdownDefaultExecutor({ timeout: NaN }), TypeError, "timeout");
+  const signal = {} as AbortSignal;
+  await assertRejects(() => loop.shutdownDefaultExecutor({ signal }), TypeError, "signal");
+  const inline = {
+    submit: <A extends unknown[], R>(f: (...args: A) => R, ...args: A) => f(...args),
+  };
+  loop.setDefaultExecutor(inline as never);
+  const result = loop.runInExecutor(null, () => "open");
+  assertEquals(await loop.runUntilComplete(result), "open");
+});
+
 Deno.test("shutdown() without work, and right after the first job, leaves nothing behind", async () => {
   await new WorkerExecutor().shutdown();
   const executor = new WorkerExecutor({ maxWorkers: 4 });
