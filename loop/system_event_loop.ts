@@ -219,7 +219,8 @@ export class SystemEventLoop extends SocketEventLoop {
    * @param func The function.
    * @param args What to call it with.
    * @returns A future of what the function returns or throws.
-   * @throws {TypeError} When `executor` has no `submit`, or `func` can't be run by it.
+   * @throws {TypeError} When `executor` has no `submit`, or `func` can't be run by it, or an argument
+   *   not be sent to it.
    * @throws {Error} When the loop is closed, or the default executor was shut down.
    *
    * @example

@@ -43,7 +43,7 @@ interface Thread {
  * A function is sent as its source text, so it must be self-contained: it can use its arguments, what
  * is global and what it imports itself, and nothing else from around it. A
  * {@linkcode ModuleFunction} has no such limit; loading its module needs the permission to read
- * it. Arguments and results are copied, as by `structuredClone`.
+ * it. Arguments and results are copied, as by `structuredClone`; arguments at the call.
  *
  * Workers are started when they are needed, and used again. Idle ones don't keep the process alive.
  *
@@ -89,7 +89,7 @@ export class WorkerExecutor implements Executor, AsyncDisposable {
    * @param func A self-contained function, or one that a module exports.
    * @param args What to call it with.
    * @returns What it returns; the promise is rejected with what it throws.
-   * @throws {TypeError} When `func` can't be sent.
+   * @throws {TypeError} When `func` or an argument can't be sent.
    * @throws {Error} After {@linkcode WorkerExecutor.shutdown}.
    */
   submit<A extends unknown[], R>(func: Executable<A, R>, ...args: A): Promise<R> {
@@ -155,14 +155,7 @@ export class WorkerExecutor implements Executor, AsyncDisposable {
   }
 
   #run(thread: Thread, job: Job): void {
-    try {
-      thread.worker.postMessage(job.request);
-    } catch (error) {
-      const text = (error as Error).message;
-      const refused = new TypeError(`An argument can't be sent to a worker: ${text}`);
-      this.#settle(job, () => job.outcome.reject(refused));
-      return this.#release(thread);
-    }
+    thread.worker.postMessage(job.request);
     thread.job = job;
     thread.worker.ref();
   }
