@@ -8,7 +8,7 @@ import { current } from "./loop/current.ts";
 import { EventLoop } from "./loop/event_loop.ts";
 import type { Handle } from "./loop/handle.ts";
 import type { TaskSource } from "./loop/task.ts";
-import { checkFinite, checkSignal } from "./net/validate.ts";
+import { checkFinite, checkFlag, checkSignal } from "./net/validate.ts";
 import type { WaitOptions } from "./net/wait_options.ts";
 
 export { SocketEventLoop } from "./loop/socket_event_loop.ts";
@@ -144,6 +144,7 @@ export interface RunOptions {
  * @param main The function to call, which is given an `AbortSignal`, or a promise.
  * @param options Whether to debug, and a signal that cancels `main`.
  * @returns What `main` returns.
+ * @throws {TypeError} When an argument is of the wrong type.
  * @throws {Error} When a loop is running.
  * @throws {unknown} What `main` throws.
  *
@@ -162,7 +163,8 @@ export interface RunOptions {
 export async function run<T>(main: TaskSource<T>, options: RunOptions = {}): Promise<T> {
   const { debug, signal } = options;
   if (current.running !== null) throw new Error("run() can't be called while a loop is running");
-  signal?.throwIfAborted();
+  checkFlag("debug", debug);
+  checkSignal(signal);
   using loop = newEventLoop();
   if (debug !== undefined) loop.setDebug(debug);
   const task = loop.createTask(main, { signal });

@@ -4,7 +4,7 @@
  * @module
  */
 import { LONGEST_TIMER } from "../net/timers.ts";
-import { checkFinite } from "../net/validate.ts";
+import { checkFinite, checkSignal, show } from "../net/validate.ts";
 import type { WaitOptions } from "../net/wait_options.ts";
 import type { AbstractEventLoop, ExceptionHandler, TaskFactory } from "./abstract_event_loop.ts";
 import { current } from "./current.ts";
@@ -80,7 +80,7 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
    */
   async runForever({ signal }: WaitOptions = {}): Promise<void> {
     this.#assertRunnable();
-    signal?.throwIfAborted();
+    checkSignal(signal);
     const end = () => this.#turns.endRun();
     signal?.addEventListener("abort", end);
     // Keeps Deno from ending for lack of work.
@@ -104,14 +104,19 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
    * @param source What to wait for.
    * @param options A signal that ends the run; a task goes on at the next.
    * @returns The result.
+   * @throws {RangeError} When the future belongs to another loop.
    * @throws {Error} When the loop is closed, stopped before, or this or another loop runs.
    * @throws {unknown} What the future or task failed with.
    */
   async runUntilComplete<T>(source: TaskSource<T>, options: WaitOptions = {}): Promise<T> {
     this.#assertRunnable();
-    options.signal?.throwIfAborted();
+    checkSignal(options.signal);
     const future = source instanceof Future ? source as Future<T> : this.createTask(source);
+    if (future.getLoop() !== this) throw new RangeError("The future belongs to another loop");
+    let isOver = false;
     const end = () => {
+      // The run was ended early, and this waited for the next one.
+      if (isOver) return;
       // Asked for here, for it is handed over only after this batch.
       if (!future.cancelled()) future.exception();
       this.#turns.endRun();
@@ -120,6 +125,7 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
     try {
       await this.runForever(options);
     } finally {
+      isOver = true;
       future.removeDoneCallback(end);
     }
     if (!future.done()) throw new Error("The event loop was stopped before the future was done");
@@ -400,8 +406,16 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
     return this.#debug;
   }
 
-  /** Switches debug mode. */
+  /**
+   * Switches debug mode.
+   *
+   * @param enabled Whether it is on.
+   * @throws {TypeError} When that is not a boolean.
+   */
   setDebug(enabled: boolean): void {
+    if (typeof enabled !== "boolean") {
+      throw new TypeError(`enabled is a boolean, not ${show(enabled)}`);
+    }
     this.#debug = enabled;
   }
 

@@ -80,6 +80,49 @@ Deno.test("runUntilComplete() fails if the loop is stopped before", async () => 
   future.cancel();
 });
 
+Deno.test("runUntilComplete() refuses a future of another loop: it would never see its end", async () => {
+  using loop = newEventLoop();
+  using other = newEventLoop();
+  const future = other.createFuture<number>();
+  await assertRejects(() => loop.runUntilComplete(future), RangeError, "another loop");
+  assertEquals(await loop.runUntilComplete(() => "still usable"), "still usable");
+});
+
+Deno.test("runUntilComplete() that ends early, in the batch of its future, ends no later run", async () => {
+  using loop = newEventLoop();
+  const endings: ((controller: AbortController) => void)[] = [
+    (controller) => controller.abort(new Error("enough")),
+    () => loop.stop(),
+  ];
+  for (const end of endings) {
+    const controller = new AbortController();
+    const future = loop.createFuture<number>();
+    loop.callSoon(() => {
+      future.setResult(1);
+      end(controller);
+    });
+    const result = await loop.runUntilComplete(future, controller).catch((error) => error.message);
+    assertEquals(result, controller.signal.aborted ? "enough" : 1);
+    assertEquals(await loop.runUntilComplete(() => sleep(1, "the next run")), "the next run");
+  }
+});
+
+Deno.test("bad options of a run are refused before anything is called", async () => {
+  using loop = newEventLoop();
+  let called = false;
+  const main = () => called = true;
+  const signal = {} as AbortSignal;
+  await assertRejects(() => run(main, { signal }), TypeError, "signal is an AbortSignal");
+  await assertRejects(() => run(main, { debug: "no" as never }), TypeError, "debug is a boolean");
+  await assertRejects(() => loop.runForever({ signal }), TypeError, "signal is an AbortSignal");
+  await assertRejects(() => loop.runUntilComplete(main, { signal }), TypeError, "signal");
+  await assertRejects(() => sleep(1, null, { signal }), TypeError, "signal is an AbortSignal");
+  assertThrows(() => loop.setDebug("no" as never), TypeError, "enabled is a boolean");
+  assertEquals(loop.allTasks(), []);
+  await loop.runUntilComplete(() => sleep(0));
+  assertEquals(called, false);
+});
+
 Deno.test("callbacks of a loop that does not run wait for its next run", async () => {
   using loop = newEventLoop();
   let calls = 0;
