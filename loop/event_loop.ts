@@ -31,6 +31,7 @@ import { planServer, planUpgrade, type StartTlsOptions, type TlsPlan } from "../
 import type { Transport } from "../net/transports.ts";
 import { checkFlag, checkFunction, checkSignal, show } from "../net/validate.ts";
 import { Server } from "../server.ts";
+import { makeProtocol } from "./make_protocol.ts";
 import { OpenTransports } from "./open_transports.ts";
 import { SystemEventLoop } from "./system_event_loop.ts";
 
@@ -297,7 +298,7 @@ export class EventLoop extends SystemEventLoop {
     const transport = new StreamTransport({ ...init, accepted, owner, loop: this });
     let protocol: P;
     try {
-      protocol = protocolFactory();
+      protocol = makeProtocol(protocolFactory);
     } catch (error) {
       if (init.owner === undefined) init.carrier.close(); // A server closes its own.
       throw error;

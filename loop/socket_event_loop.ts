@@ -23,6 +23,7 @@ import { checkFlag, checkFunction } from "../net/validate.ts";
 import type { WaitOptions } from "../net/wait_options.ts";
 import { BaseEventLoop, type EventLoopOptions } from "./base_event_loop.ts";
 import { SendfileNotAvailableError } from "./errors.ts";
+import { makeProtocol } from "./make_protocol.ts";
 import { type Side, SocketWatches } from "./socket_watches.ts";
 
 /**
@@ -336,7 +337,7 @@ export class SocketEventLoop extends BaseEventLoop {
     protocolFactory: () => P,
     open: () => Carrier,
   ): [Transport, P] {
-    const protocol = protocolFactory();
+    const protocol = makeProtocol(protocolFactory);
     const transport = new StreamTransport({ carrier: open(), loop: this });
     transport.start(protocol);
     return [transport, protocol];

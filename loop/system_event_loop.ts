@@ -25,6 +25,7 @@ import {
   type ExecutorShutdownOptions,
 } from "./executor.ts";
 import { type Future, settle } from "./future.ts";
+import { makeProtocol } from "./make_protocol.ts";
 import { WorkerExecutor } from "./worker_executor.ts";
 
 /**
@@ -104,7 +105,7 @@ export class SystemEventLoop extends SocketEventLoop {
     const opened = await openDatagram(options);
     let protocol: P;
     try {
-      protocol = protocolFactory();
+      protocol = makeProtocol(protocolFactory);
     } catch (error) {
       opened.socket.close();
       throw error;
@@ -200,7 +201,7 @@ export class SystemEventLoop extends SocketEventLoop {
     const { signal } = checked;
     const { ChildTransport } = await import("../net/child_transport.ts");
     signal?.throwIfAborted();
-    const protocol = protocolFactory();
+    const protocol = makeProtocol(protocolFactory);
     const transport = new ChildTransport(command, checked, { loop: this, protocol });
     transport.start(signal);
     return [transport, protocol];

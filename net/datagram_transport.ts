@@ -149,7 +149,9 @@ export class UdpTransport extends DatagramTransport {
       hostname: checkHost("addr.hostname", hostname),
       port: checkPort("addr.port", port, 1),
     } as const;
-    if (remote !== null && (to.hostname !== remote.hostname || to.port !== remote.port)) {
+    if (
+      remote !== null && (canonical(to.hostname) !== remote.hostname || to.port !== remote.port)
+    ) {
       throw new RangeError(
         `this endpoint sends to ${formatAddr(remote)} only, not to ${formatAddr(to)}`,
       );
@@ -260,6 +262,17 @@ export class UdpTransport extends DatagramTransport {
       protocol: this.#protocol,
     });
   }
+}
+
+/** A numeric address as the system writes it. */
+export function canonical(host: string): string {
+  const url = URL.parse(`udp://[${host}]`);
+  if (url === null) return host;
+  const address = url.hostname.slice(1, -1);
+  const mapped = address.match(/^::ffff:([^:]+):([^:]+)$/); // An IPv4 address, which stays readable.
+  if (mapped === null) return address;
+  const bytes = mapped.slice(1).map((word) => parseInt(word, 16)).flatMap((n) => [n >> 8, n & 255]);
+  return `::ffff:${bytes.join(".")}`;
 }
 
 /** The address that `node:dgram` tells. */
