@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { claim } from "../net/claims.ts";
 import { withoutDelay } from "../net/connect.ts";
 import type { ConnectionOwner } from "../net/connection_owner.ts";
 import {
@@ -130,6 +131,7 @@ export class EventLoop extends SystemEventLoop {
    * @param options The connection.
    * @returns The transport and the protocol.
    * @throws {TypeError} If there is no connection.
+   * @throws {Error} If a transport has it already.
    */
   createConnection<P extends BaseProtocol>(
     protocolFactory: () => P,
@@ -142,7 +144,9 @@ export class EventLoop extends SystemEventLoop {
     options: CreateConnectionOptions = {},
   ): Promise<[Transport, P]> {
     checkFunction("protocolFactory", protocolFactory);
-    return this.#connect(protocolFactory, { carrier: await openCarrier(host, port, options) });
+    const open = () => openCarrier(host, port, options);
+    const carrier = await (typeof host === "string" ? open() : claim(host?.sock, open));
+    return this.#connect(protocolFactory, { carrier });
   }
 
   /**
@@ -156,6 +160,7 @@ export class EventLoop extends SystemEventLoop {
    * @returns The transport and the protocol.
    * @throws {TypeError} If an argument is of the wrong type.
    * @throws {RangeError} If the path is empty or too long.
+   * @throws {Error} If a transport has `sock` already.
    * @throws {Deno.errors.NotFound} If there is no such socket; other `Deno.errors` likewise.
    * @throws {unknown} What `protocolFactory` throws, or the signal's reason.
    */
@@ -165,7 +170,8 @@ export class EventLoop extends SystemEventLoop {
     options: CreateUnixConnectionOptions = {},
   ): Promise<[Transport, P]> {
     checkFunction("protocolFactory", protocolFactory);
-    return this.#connect(protocolFactory, { carrier: await openUnixCarrier(path, options) });
+    const carrier = await claim(options.sock, () => openUnixCarrier(path, options));
+    return this.#connect(protocolFactory, { carrier });
   }
 
   /**
@@ -177,6 +183,7 @@ export class EventLoop extends SystemEventLoop {
    * @param options Signal.
    * @returns The transport and the protocol.
    * @throws {TypeError} If an argument is of the wrong type.
+   * @throws {Error} If a transport has the connection already.
    * @throws {unknown} What `protocolFactory` throws, or the signal's reason.
    */
   async connectAcceptedSocket<P extends BaseProtocol>(
@@ -188,9 +195,11 @@ export class EventLoop extends SystemEventLoop {
     const { signal } = options;
     checkSignal(signal);
     const plan = planServer(options);
-    await prepareTls(plan);
-    const conn = checkConn(sock);
-    const carrier = plan === null ? conn : await openTls(conn, plan, { signal });
+    const carrier = await claim(sock, async () => {
+      await prepareTls(plan);
+      const conn = checkConn(sock);
+      return plan === null ? conn : await openTls(conn, plan, { signal });
+    });
     return this.#connect(protocolFactory, { carrier, accepted: true });
   }
 

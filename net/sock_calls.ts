@@ -6,6 +6,7 @@
 import { AcceptEndpoint } from "./accept_endpoint.ts";
 import { formatAddr } from "./addresses.ts";
 import type { Carrier } from "./carrier.ts";
+import { isClaimed } from "./claims.ts";
 import { connectTcp, connectUnix } from "./connect.ts";
 import { receive, wait } from "./endpoint.ts";
 import { acceptorOf, connectBy, endpointOf, Socket } from "./socket.ts";
@@ -20,9 +21,10 @@ const encoder = new TextEncoder();
 /** The ends of listeners that are used as they are: an accept that was given up is not lost. */
 const acceptors = new WeakMap<Deno.Listener, AcceptEndpoint>();
 
-/** Checks that `sock` is a socket. */
+/** Checks that `sock` is a socket, and its caller's own: what a transport has it reads itself. */
 export function checkSocket(sock: unknown): Socket {
   if (!(sock instanceof Socket)) throw new TypeError(`sock is a Socket, not ${show(sock)}`);
+  if (isClaimed(sock) && !sock.closed) throw new Error("the socket is used by a transport");
   return sock;
 }
 

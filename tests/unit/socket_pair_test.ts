@@ -241,3 +241,50 @@ Deno.test("two tasks that only talk over a socket pair let others run", async ()
   await talks;
   right.close();
 });
+
+Deno.test("a socket that a transport has is refused to everybody else, until that closes it", async () => {
+  const [left, right] = socketPair();
+  const factory = () => new Protocol();
+  const [transport] = await loop.createConnection(factory, { sock: left });
+  const taken = "is used by a transport";
+  assertThrows(() => loop.addReader(left, () => {}), Error, taken);
+  assertThrows(() => loop.removeReader(left), Error, taken);
+  assertThrows(() => loop.addWriter(left, () => {}), Error, taken);
+  await assertRejects(() => loop.sockRecv(left, 1), Error, taken);
+  await assertRejects(() => loop.sockSendAll(left, "x"), Error, taken);
+  await assertRejects(() => loop.createConnection(factory, { sock: left }), Error, taken);
+  await assertRejects(() => loop.createUnixConnection(factory, null, { sock: left }), Error, taken);
+  await assertRejects(() => loop.connectAcceptedSocket(factory, left), Error, taken);
+  transport.abort();
+  await assertRejects(() => loop.sockRecv(left, 1), BadResource);
+  right.close();
+});
+
+Deno.test("a socket that no transport could be made of is its owner's again", async () => {
+  const [left, right] = socketPair();
+  const signal = AbortSignal.abort(new Error("enough"));
+  const factory = () => new Protocol();
+  await assertRejects(
+    () => loop.createConnection(factory, { sock: left, signal }),
+    Error,
+    "enough",
+  );
+  await assertRejects(() => loop.connectAcceptedSocket(factory, left, { signal }), Error, "enough");
+  await loop.sockSendAll(left, "x");
+  assertEquals(text(right.recv(1)), "x");
+  left.close();
+  right.close();
+});
+
+Deno.test("what is no protocol is refused, and the connection closed", async () => {
+  for (const wrong of [undefined, null, 5, Promise.reject(new Error("async"))]) {
+    const [left, right] = socketPair();
+    await assertRejects(
+      () => loop.createConnection(() => wrong as never, { sock: left }),
+      TypeError,
+      "protocolFactory returns a protocol, not ",
+    );
+    assertEquals(left.closed, true);
+    right.close();
+  }
+});
