@@ -238,7 +238,8 @@ export class SocketEventLoop extends BaseEventLoop {
 
   /**
    * Sends a file over a transport, behind what was written before. However it ends, the file's
-   * position is then behind what was sent. At no time more than 1 MiB of it is in memory.
+   * position is then behind what was sent; after an abort or `close()` that is also what waits in
+   * the transport, up to 512 KiB. At no time more than 1 MiB of the file is in memory.
    *
    * @param transport The transport; nothing else may be written to it meanwhile.
    * @param file The file, open for reading.
