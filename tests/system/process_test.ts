@@ -59,6 +59,31 @@ Deno.test("communicate() refuses input for a child that takes none", async () =>
   await child.wait();
 });
 
+Deno.test("communicate() refuses input behind the input's end, and touches nothing", async () => {
+  await using child = await createSubprocessExec("cat", [], { stdin: "piped", stdout: "piped" });
+  assertEquals((await child.communicate({ input: "once" })).map(text), ["once", null]);
+  await assertRejects(() => child.communicate({ input: "more" }), Error, "has been closed");
+  assertEquals((await child.communicate()).map(text), ["", null]);
+
+  await using other = await createSubprocessExec("cat", [], { stdin: "piped", stdout: "piped" });
+  other.stdin!.write("before");
+  other.stdin!.writeEof();
+  await assertRejects(() => other.communicate({ input: "behind" }), Error, "has been closed");
+  // No read was left under way.
+  assertEquals(text(await other.stdout!.readExactly(6)), "before");
+  await assertRejects(() => other.communicate({ signal: {} as AbortSignal }), TypeError, "signal");
+  await other.wait();
+});
+
+Deno.test("communicate() that fails leaves no read under way", async () => {
+  await using child = await createSubprocessShell("echo out; read x", piped);
+  const reading = child.stderr!.read(1);
+  await assertRejects(() => child.communicate(), Error, "another read");
+  assertEquals(text(await child.stdout!.readLine()), "out\n");
+  assertEquals(text(await reading), "");
+  await child.wait();
+});
+
 Deno.test("wait() ends though nobody reads, as far as asyncio's does", async () => {
   await using child = await createSubprocessShell("head -c 150000 /dev/zero", { stdout: "piped" });
   assertEquals(await child.wait(), 0);
