@@ -14,6 +14,7 @@ import { printException, tell } from "./exception_handling.ts";
 import type { ExecutorShutdownOptions } from "./executor.ts";
 import { Future, madeAt } from "./future.ts";
 import { Handle, release, TimerHandle } from "./handle.ts";
+import { reportOpenTransports } from "./open_transports.ts";
 import type { ReadySource, ScheduledTask, Scheduler } from "./scheduler.ts";
 import { SignalHandlers } from "./signals.ts";
 import { type CreateTaskOptions, Task, type TaskSource } from "./task.ts";
@@ -153,7 +154,8 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
 
   /**
    * Closes the loop for good; it may be called twice. Callbacks that wait are dropped, signal
-   * handlers taken back, and tasks that are not done reported.
+   * handlers taken back, and tasks that are not done reported; in debug mode, transports that are
+   * open, too.
    *
    * @throws {Error} When the loop runs.
    */
@@ -173,6 +175,7 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
       });
     }
     this.#tasks.clear();
+    reportOpenTransports(this);
   }
 
   /** Closes the loop: see {@linkcode BaseEventLoop.close}. */

@@ -33,7 +33,7 @@ import type { Transport } from "../net/transports.ts";
 import { checkFlag, checkFunction, checkSignal, show } from "../net/validate.ts";
 import { Server } from "../server.ts";
 import { makeProtocol } from "./make_protocol.ts";
-import { OpenTransports } from "./open_transports.ts";
+import { watchConnection } from "./open_transports.ts";
 import { SystemEventLoop } from "./system_event_loop.ts";
 
 /** Options of {@linkcode EventLoop.startTls}. */
@@ -61,15 +61,6 @@ export interface LoopStartTlsOptions extends StartTlsOptions {
  * ```
  */
 export class EventLoop extends SystemEventLoop {
-  /** Those that were made in debug mode. */
-  #openTransports = new OpenTransports();
-
-  /** See {@linkcode BaseEventLoop.close}; in debug mode, open transports are reported, too. */
-  override close(): void {
-    super.close();
-    this.#openTransports.report(this);
-  }
-
   /**
    * Opens a TCP connection and hands it to a protocol.
    *
@@ -302,7 +293,7 @@ export class EventLoop extends SystemEventLoop {
     init: Omit<StreamTransportInit, "loop">,
     tls: TlsPlan | null = null,
   ): [Transport, P] {
-    const owner = this.getDebug() ? this.#openTransports.watch(init.owner) : init.owner;
+    const owner = watchConnection(this, init.owner);
     const accepted = init.accepted ?? init.owner !== undefined;
     const transport = new StreamTransport({ ...init, accepted, owner, loop: this });
     let protocol: P;

@@ -24,6 +24,7 @@ import type { WaitOptions } from "../net/wait_options.ts";
 import { BaseEventLoop, type EventLoopOptions } from "./base_event_loop.ts";
 import { SendfileNotAvailableError } from "./errors.ts";
 import { makeProtocol } from "./make_protocol.ts";
+import { watchConnection } from "./open_transports.ts";
 import { type Side, SocketWatches } from "./socket_watches.ts";
 
 /**
@@ -339,7 +340,8 @@ export class SocketEventLoop extends BaseEventLoop {
     open: () => Carrier,
   ): [Transport, P] {
     const protocol = makeProtocol(protocolFactory);
-    const transport = new StreamTransport({ carrier: open(), loop: this });
+    const init = { carrier: open(), loop: this, accepted: false };
+    const transport = new StreamTransport({ ...init, owner: watchConnection(this) });
     transport.start(protocol);
     return [transport, protocol];
   }

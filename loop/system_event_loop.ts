@@ -26,6 +26,7 @@ import {
 } from "./executor.ts";
 import { type Future, settle } from "./future.ts";
 import { makeProtocol } from "./make_protocol.ts";
+import { watchTransport } from "./open_transports.ts";
 import { WorkerExecutor } from "./worker_executor.ts";
 
 /**
@@ -110,7 +111,8 @@ export class SystemEventLoop extends SocketEventLoop {
       opened.socket.close();
       throw error;
     }
-    const transport = new UdpTransport({ ...opened, loop: this }, protocol);
+    const init = { ...opened, loop: this, watch: watchTransport(this) };
+    const transport = new UdpTransport(init, protocol);
     transport.start();
     return [transport, protocol];
   }
@@ -202,7 +204,8 @@ export class SystemEventLoop extends SocketEventLoop {
     const { ChildTransport } = await import("../net/child_transport.ts");
     signal?.throwIfAborted();
     const protocol = makeProtocol(protocolFactory);
-    const transport = new ChildTransport(command, checked, { loop: this, protocol });
+    const init = { loop: this, protocol, watch: watchTransport(this) };
+    const transport = new ChildTransport(command, checked, init);
     transport.start(signal);
     return [transport, protocol];
   }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ExceptionSink } from "../loop/exception_context.ts";
+import type { TransportWatch } from "../loop/open_transports.ts";
 import { callSafely } from "./call_safely.ts";
 import { ReadPipe, WritePipe } from "./pipe_carrier.ts";
 import { Protocol, type SubprocessProtocol } from "./protocols.ts";
@@ -14,6 +15,16 @@ import { nextTurn } from "./turn.ts";
 
 /** How many turns the child's last words have to arrive before its exit is told. */
 const LAST_WORDS = 4;
+
+/** How a transport is made. */
+export interface ChildTransportInit {
+  /** Who is told what happens. */
+  protocol: SubprocessProtocol;
+  /** Who is told of errors that no caller can be told. */
+  loop: ExceptionSink;
+  /** Who is told that it is open, and that it is closed. */
+  watch?: TransportWatch | undefined;
+}
 
 /** Passes on what happens to one of the child's pipes. */
 class PipeProtocol extends Protocol {
@@ -53,6 +64,7 @@ class PipeProtocol extends Protocol {
 export class ChildTransport extends SubprocessTransport {
   readonly #child: Deno.ChildProcess;
   readonly #loop: ExceptionSink;
+  readonly #watch: TransportWatch | undefined;
   readonly #pipes = new Map<number, StreamTransport>();
   readonly #open: Set<number>;
   readonly #stdin: WritePipe | null;
@@ -66,10 +78,11 @@ export class ChildTransport extends SubprocessTransport {
   constructor(
     command: CommandLine,
     options: ChildOptions,
-    init: { loop: ExceptionSink; protocol: SubprocessProtocol },
+    init: ChildTransportInit,
   ) {
     super();
     this.#loop = init.loop;
+    this.#watch = init.watch;
     this.#protocol = init.protocol;
     const child = this.#child = spawn(command, options);
     const { stdin, stdout, stderr } = options.stdio;
@@ -88,7 +101,8 @@ export class ChildTransport extends SubprocessTransport {
   start(signal?: AbortSignal): void {
     const terminate = () => this.terminate();
     signal?.addEventListener("abort", terminate);
-    this.#watch().finally(() => signal?.removeEventListener("abort", terminate));
+    this.#watch?.attach(this);
+    this.#untilExit().finally(() => signal?.removeEventListener("abort", terminate));
     // The input first, for `connectionMade` may fill it; the others wait for who is to read them.
     this.#startPipe(0);
     this.tell((protocol) => protocol.connectionMade?.(this));
@@ -110,7 +124,7 @@ export class ChildTransport extends SubprocessTransport {
     return this.#finished.promise;
   }
 
-  async #watch(): Promise<void> {
+  async #untilExit(): Promise<void> {
     const { code, signal } = await this.#child.status;
     const returncode = signal === null ? code : -await signalNumber(signal);
     this.#stdin?.readerGone();
@@ -131,6 +145,7 @@ export class ChildTransport extends SubprocessTransport {
   #finish(): void {
     if (this.#returncode === null || this.#open.size > 0) return;
     this.#closing = true;
+    this.#watch?.detach(this);
     this.tell((protocol) => protocol.connectionLost?.(null));
     this.#finished.resolve();
   }

@@ -5,6 +5,7 @@
  */
 import type { RemoteInfo, Socket as UdpSocket } from "node:dgram";
 import type { ExceptionSink } from "../loop/exception_context.ts";
+import type { TransportWatch } from "../loop/open_transports.ts";
 import { formatAddr, formatHost } from "./addresses.ts";
 import { callSafely } from "./call_safely.ts";
 import { fromNodeError } from "./os_error.ts";
@@ -33,6 +34,8 @@ export interface UdpTransportInit {
   remoteAddr: Deno.NetAddr | null;
   /** Who is told of errors that no caller can be told. */
   loop: ExceptionSink;
+  /** Who is told that it is open, and that it is closed. */
+  watch?: TransportWatch | undefined;
 }
 
 /**
@@ -46,6 +49,7 @@ export class UdpTransport extends DatagramTransport {
   readonly #localAddr: Deno.NetAddr;
   readonly #remoteAddr: Deno.NetAddr | null;
   readonly #loop: ExceptionSink;
+  readonly #watch: TransportWatch | undefined;
   #protocol: DatagramProtocol;
   #first: Outgoing | null = null;
   #last: Outgoing | null = null;
@@ -62,17 +66,19 @@ export class UdpTransport extends DatagramTransport {
   #lost = false;
 
   /** Makes a transport that does nothing before {@linkcode start}. */
-  constructor({ socket, remoteAddr, loop }: UdpTransportInit, protocol: DatagramProtocol) {
+  constructor({ socket, remoteAddr, loop, watch }: UdpTransportInit, protocol: DatagramProtocol) {
     super();
     this.#socket = socket;
     this.#localAddr = toNetAddr(socket.address());
     this.#remoteAddr = remoteAddr;
     this.#loop = loop;
+    this.#watch = watch;
     this.#protocol = protocol;
   }
 
   /** Calls `connectionMade`, and receives. */
   start(): void {
+    this.#watch?.attach(this);
     this.#socket.on("message", this.#onMessage);
     this.#socket.on("error", this.#onError);
     // Somebody else who holds the socket may close it.
@@ -235,6 +241,7 @@ export class UdpTransport extends DatagramTransport {
     } catch {
       // It was closed by whoever made it.
     }
+    this.#watch?.detach(this);
     queueMicrotask(() => this.#tell(() => this.#protocol.connectionLost?.(null)));
   }
 

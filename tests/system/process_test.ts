@@ -1,9 +1,14 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
+  type BaseProtocol,
+  type BaseTransport,
   createSubprocessExec,
   createSubprocessShell,
+  DatagramProtocol,
   type ExceptionContext,
   getEventLoop,
+  newEventLoop,
+  Protocol,
   type SubprocessOptions,
   SubprocessProtocol,
 } from "@asyncio/streams";
@@ -288,6 +293,47 @@ Deno.test("errors of callbacks are told, also of the last ones", async () => {
   ]);
   assert(contexts.every((context) => context.transport === transport));
   assert(contexts[0]!.message.includes(`process ${transport.getPid()}`));
+});
+
+Deno.test("debug mode reports endpoints, children and pipes that are open at the loop's end", async () => {
+  const loop = newEventLoop();
+  loop.setDebug(true);
+  const contexts: ExceptionContext[] = [];
+  loop.setExceptionHandler((_loop, context) => void contexts.push(context));
+  const open = async () => {
+    const lost = [0, 1, 2, 3].map(() => Promise.withResolvers<void>());
+    const losing = <P extends BaseProtocol>(index: number, protocol: P) => () =>
+      Object.assign(protocol, { connectionLost: () => lost[index]!.resolve() });
+    const family = { family: 4 } as const;
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const opened = [
+      await loop.createDatagramEndpoint(losing(0, new DatagramProtocol()), family),
+      await loop.subprocessExec(losing(1, new SubprocessProtocol()), "sleep", ["60"]),
+      await loop.connectReadPipe(losing(2, new Protocol()), readable),
+      await loop.connectWritePipe(losing(3, new Protocol()), writable),
+    ];
+    const transports = opened.map(([transport]) => transport as BaseTransport);
+    const close = async () => {
+      for (const transport of transports) transport.close();
+      await Promise.all(lost.map(({ promise }) => promise));
+    };
+    return { transports, close };
+  };
+  const closed = await open();
+  await closed.close();
+  const { transports, close } = await open();
+  loop.close();
+  await close();
+  assertEquals(contexts.map(({ transport }) => transport === transports.shift()), [
+    true,
+    true,
+    true,
+    true,
+  ]);
+  for (const { message, sourceTraceback } of contexts) {
+    assertEquals(message, "The loop of an unclosed transport was closed");
+    assert(sourceTraceback?.includes("process_test.ts"), sourceTraceback);
+  }
 });
 
 Deno.test("the transport knows its child, its pipes, and no peer", async () => {
