@@ -159,11 +159,13 @@ export class Process implements AsyncDisposable {
    *
    * @param options A signal to end the wait; the child goes on.
    * @returns The {@linkcode Process.returncode}.
+   * @throws {TypeError} If the signal is of the wrong type.
    * @throws The signal's reason.
    */
-  wait(options: WaitOptions = {}): Promise<number> {
+  async wait({ signal }: WaitOptions = {}): Promise<number> {
+    checkSignal(signal);
     const exited = this.#transport.exited();
-    return options.signal === undefined ? exited : abortable(exited, options.signal);
+    return await (signal === undefined ? exited : abortable(exited, signal));
   }
 
   /**

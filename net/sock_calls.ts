@@ -9,8 +9,8 @@ import type { Carrier } from "./carrier.ts";
 import { isClaimed } from "./claims.ts";
 import { connectTcp, connectUnix } from "./connect.ts";
 import { receive, wait } from "./endpoint.ts";
-import { acceptorOf, connectBy, endpointOf, Socket } from "./socket.ts";
-import { checkHost, checkNumber, checkPort, checkSignal, checkUnixPath, show } from "./validate.ts";
+import { acceptorOf, checkBytes, checkCount, connectBy, endpointOf, Socket } from "./socket.ts";
+import { checkHost, checkPort, checkSignal, checkUnixPath, show } from "./validate.ts";
 import type { WaitOptions } from "./wait_options.ts";
 
 /** The most that one receive asks for, in bytes. */
@@ -43,7 +43,7 @@ export async function sockRecv(
 ): Promise<Uint8Array> {
   checkSignal(signal);
   const endpoint = endpointOf(checkSocket(sock));
-  if (checkNumber("n", n, 0) === 0) return new Uint8Array();
+  if (checkCount(n) === 0) return new Uint8Array();
   // A peer that sends little shall cost little: no memory before something has come, and what is
   // returned keeps not much more alive than itself.
   while (!endpoint.readable) await wait((callback) => endpoint.whenReadable(callback), signal);
@@ -60,10 +60,7 @@ export async function sockRecvInto(
 ): Promise<number> {
   checkSignal(signal);
   const endpoint = endpointOf(checkSocket(sock));
-  if (!(buffer instanceof Uint8Array)) {
-    throw new TypeError(`buffer is a Uint8Array, not ${show(buffer)}`);
-  }
-  if (buffer.length === 0) return 0;
+  if (checkBytes("buffer", buffer).length === 0) return 0;
   return await receive(endpoint, buffer, signal) ?? 0;
 }
 

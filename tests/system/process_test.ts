@@ -76,7 +76,9 @@ Deno.test("communicate() refuses input behind the input's end, and touches nothi
   await assertRejects(() => other.communicate({ input: "behind" }), Error, "has been closed");
   // No read was left under way.
   assertEquals(text(await other.stdout!.readExactly(6)), "before");
-  await assertRejects(() => other.communicate({ signal: {} as AbortSignal }), TypeError, "signal");
+  const signal = {} as AbortSignal;
+  await assertRejects(() => other.communicate({ signal }), TypeError, "signal");
+  await assertRejects(() => other.wait({ signal }), TypeError, "signal");
   await other.wait();
 });
 

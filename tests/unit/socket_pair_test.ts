@@ -288,3 +288,27 @@ Deno.test("what is no protocol is refused, and the connection closed", async () 
     right.close();
   }
 });
+
+Deno.test("sockets refuse what is no count, no bytes, no address and no connection", async () => {
+  const [left, right] = socketPair();
+  const wrong = (value: unknown) => value as never;
+  await assertRejects(() => loop.sockRecv(left, 0.5), TypeError, "n is an integer");
+  assertThrows(() => left.recv(0.5), TypeError, "n is an integer");
+  assertThrows(() => left.recv(NaN), TypeError, "n is a number");
+  assertThrows(() => left.recvInto(wrong(new ArrayBuffer(4))), TypeError, "buffer is a Uint8Array");
+  assertThrows(() => left.send(wrong("text")), TypeError, "data is a Uint8Array");
+  assertThrows(() => left.send(wrong(undefined)), TypeError, "data is a Uint8Array");
+  await assertRejects(() => left.read(wrong(4)), TypeError, "buffer is a Uint8Array");
+  await assertRejects(() => left.write(wrong("text")), TypeError, "data is a Uint8Array");
+  for (const source of [5, null, "text", {}]) {
+    assertThrows(() => new Socket(wrong(source)), TypeError, "a socket is made of a Deno.Conn");
+  }
+  const tcp = { transport: "tcp", hostname: "127.0.0.1", port: 0 } as const;
+  assertThrows(() => new Socket().bind({ ...tcp, port: wrong("80") }), TypeError, "addr.port");
+  assertThrows(() => new Socket().bind({ ...tcp, port: -1 }), RangeError, "addr.port");
+  assertThrows(() => new Socket().bind({ ...tcp, hostname: wrong(1) }), TypeError, "hostname");
+  assertThrows(() => new Socket().bind({ transport: "unix", path: "" }), RangeError, "path");
+  assertThrows(() => new Socket().bind({ ...tcp, transport: "udp" }), TypeError, "tcp or unix");
+  left.close();
+  right.close();
+});
