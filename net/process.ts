@@ -224,7 +224,9 @@ export class Process implements AsyncDisposable {
     try {
       this.stdin!.write(input); // Dropped, if the child has gone already.
     } catch (cause) {
-      throw new Error("communicate() has input, but the child's has been closed", { cause });
+      throw new Error("communicate() has input, but the child's standard input has been closed", {
+        cause,
+      });
     }
   }
 
