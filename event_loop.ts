@@ -6,8 +6,9 @@
 import type { AbstractEventLoop } from "./loop/abstract_event_loop.ts";
 import { current } from "./loop/current.ts";
 import { EventLoop } from "./loop/event_loop.ts";
+import type { Handle } from "./loop/handle.ts";
 import type { TaskSource } from "./loop/task.ts";
-import { checkFinite } from "./net/validate.ts";
+import { checkFinite, checkFlag, checkSignal } from "./net/validate.ts";
 import type { WaitOptions } from "./net/wait_options.ts";
 
 export { SocketEventLoop } from "./loop/socket_event_loop.ts";
@@ -34,7 +35,7 @@ export type {
 
 /** The loop of {@linkcode setEventLoop}, or the default one once it is made. */
 let theLoop: EventLoop | null = null;
-/** Times the sleep of those who don't run a loop; no `stop()` reaches it. */
+/** Times the sleep of those whom no run wakes; no `stop()` reaches it. */
 let sleepers: EventLoop | null = null;
 
 /**
@@ -134,7 +135,8 @@ export interface RunOptions {
 
 /**
  * Runs `main` in a loop of its own, and cleans up: tasks that are left are cancelled and waited
- * for, async generators and the default executor shut down, and the loop is closed.
+ * for, async generators and the default executor shut down, and the loop is closed. A task whose
+ * function takes no signal can't be told: it is not waited for, and what it does goes on.
  *
  * Ctrl-C ends the process, as ever in Deno: {@linkcode EventLoop.addSignalHandler} is there for
  * programs that have to do something first.
@@ -142,6 +144,7 @@ export interface RunOptions {
  * @param main The function to call, which is given an `AbortSignal`, or a promise.
  * @param options Whether to debug, and a signal that cancels `main`.
  * @returns What `main` returns.
+ * @throws {TypeError} When an argument is of the wrong type.
  * @throws {Error} When a loop is running.
  * @throws {unknown} What `main` throws.
  *
@@ -160,7 +163,8 @@ export interface RunOptions {
 export async function run<T>(main: TaskSource<T>, options: RunOptions = {}): Promise<T> {
   const { debug, signal } = options;
   if (current.running !== null) throw new Error("run() can't be called while a loop is running");
-  signal?.throwIfAborted();
+  checkFlag("debug", debug);
+  checkSignal(signal);
   using loop = newEventLoop();
   if (debug !== undefined) loop.setDebug(debug);
   const task = loop.createTask(main, { signal });
@@ -187,7 +191,7 @@ async function cancelAllTasks(loop: AbstractEventLoop): Promise<void> {
 }
 
 /**
- * Waits.
+ * Waits; it keeps the process alive, and goes on when the run that it began in is over.
  *
  * @param ms How many milliseconds; 0 or less waits for one batch of callbacks.
  * @returns Nothing.
@@ -204,7 +208,7 @@ async function cancelAllTasks(loop: AbstractEventLoop): Promise<void> {
  */
 export function sleep(ms: number): Promise<void>;
 /**
- * Waits, then gives `result`.
+ * Waits like the one above, then gives `result`.
  *
  * @typeParam T The type of the result.
  * @param ms How many milliseconds; 0 or less waits for one batch of callbacks.
@@ -218,19 +222,43 @@ export function sleep(ms: number): Promise<void>;
 export function sleep<T>(ms: number, result: T, options?: WaitOptions): Promise<T>;
 export async function sleep<T>(ms: number, result?: T, options: WaitOptions = {}): Promise<T> {
   const { signal } = options;
-  signal?.throwIfAborted();
+  checkSignal(signal);
   checkFinite("ms", ms);
-  const loop = (current.running as EventLoop | null) ??
-    (sleepers ??= new EventLoop({ free: true }));
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const abort = () => reject(signal?.reason);
   signal?.addEventListener("abort", abort);
-  const handle = ms > 0 ? loop.callLater(ms, resolve) : loop.callSoon(resolve);
+  const cancel = wake(ms, resolve);
   try {
     await promise;
     return result as T;
   } finally {
-    handle.cancel();
+    cancel();
     signal?.removeEventListener("abort", abort);
   }
+}
+
+/** Calls `callback` in `ms` milliseconds, in its turn in the run that is under way. */
+function wake(ms: number, callback: () => void): () => void {
+  const loop = getSleepersLoop();
+  const due = loop.time() + ms;
+  const handles = [schedule(loop, ms, callback)];
+  // The run may end before: who sleeps may be a server's handler, which knows nothing of somebody's
+  // run() elsewhere. Where the loop runs again by then, the sleeper keeps its turn.
+  const runEnded = () => {
+    const wakeUp = () => loop.isRunning() ? current.whenEnded.add(runEnded) : callback();
+    handles[1] = schedule(getSleepersLoop(), due - loop.time(), wakeUp);
+  };
+  if (loop === current.running) current.whenEnded.add(runEnded);
+  return () => {
+    current.whenEnded.delete(runEnded);
+    for (const handle of handles) handle.cancel();
+  };
+}
+
+function getSleepersLoop(): EventLoop {
+  return (current.running as EventLoop | null) ?? (sleepers ??= new EventLoop({ free: true }));
+}
+
+function schedule(loop: EventLoop, ms: number, callback: () => void): Handle {
+  return ms > 0 ? loop.callLater(ms, callback) : loop.callSoon(callback);
 }

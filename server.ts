@@ -8,6 +8,7 @@ import type { AbstractEventLoop } from "./loop/abstract_event_loop.ts";
 import { acceptFrom } from "./net/accept.ts";
 import type { ConnectionOwner } from "./net/connection_owner.ts";
 import { closeListener, leavesBehind } from "./net/listen.ts";
+import { startTimer } from "./net/timers.ts";
 import type { Transport } from "./net/transports.ts";
 import { checkSignalType } from "./net/validate.ts";
 import type { WaitOptions } from "./net/wait_options.ts";
@@ -40,9 +41,6 @@ export interface ServerInit {
    */
   closeListener?: (() => (() => void) | null) | undefined;
 }
-
-/** Timers overflow beyond this many ms. */
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** How long what is left after a {@linkcode Server.shutdown} has to send its last bytes, in ms. */
 const GRACE = 1_000;
@@ -286,7 +284,7 @@ export class Server implements AsyncDisposable {
   /** Waits until `condition` holds, for `ms` at the most, unless `signal` aborts first. */
   async #within(ms: number, condition: () => boolean, signal?: AbortSignal): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = ms > LONGEST_TIMER ? undefined : setTimeout(resolve, ms);
+    const timer = startTimer(resolve, ms);
     const done = Promise.race([late, this.#until(condition)]);
     try {
       await (signal === undefined ? done : abortable(done, signal));

@@ -3,15 +3,18 @@
  *
  * @module
  */
-import { checkFinite } from "../net/validate.ts";
+import { LONGEST_TIMER } from "../net/timers.ts";
+import { checkFinite, checkSignal, show } from "../net/validate.ts";
 import type { WaitOptions } from "../net/wait_options.ts";
 import type { AbstractEventLoop, ExceptionHandler, TaskFactory } from "./abstract_event_loop.ts";
 import { current } from "./current.ts";
 import { isDebugAsked } from "./debug.ts";
 import type { ExceptionContext } from "./exception_context.ts";
 import { printException, tell } from "./exception_handling.ts";
+import type { ExecutorShutdownOptions } from "./executor.ts";
 import { Future, madeAt } from "./future.ts";
 import { Handle, release, TimerHandle } from "./handle.ts";
+import { reportOpenTransports } from "./open_transports.ts";
 import type { ReadySource, ScheduledTask, Scheduler } from "./scheduler.ts";
 import { SignalHandlers } from "./signals.ts";
 import { type CreateTaskOptions, Task, type TaskSource } from "./task.ts";
@@ -25,9 +28,6 @@ export interface EventLoopOptions {
    */
   free?: boolean | undefined;
 }
-
-/** How long Deno is kept from ending for lack of work while a loop runs, before it is asked anew. */
-const LONGEST_INTERVAL = 2 ** 31 - 1;
 
 /**
  * asyncio's `BaseEventLoop`: what schedules; {@linkcode EventLoop} adds the rest.
@@ -81,15 +81,18 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
    */
   async runForever({ signal }: WaitOptions = {}): Promise<void> {
     this.#assertRunnable();
-    signal?.throwIfAborted();
+    checkSignal(signal);
     const end = () => this.#turns.endRun();
     signal?.addEventListener("abort", end);
-    const keepAlive = setInterval(() => {}, LONGEST_INTERVAL);
+    // Keeps Deno from ending for lack of work.
+    const keepAlive = setInterval(() => {}, LONGEST_TIMER);
     current.running = this;
     try {
       await new Promise<void>((resolve) => this.#turns.run(resolve));
     } finally {
       current.running = null;
+      for (const callback of current.whenEnded) callback();
+      current.whenEnded.clear();
       clearInterval(keepAlive);
       signal?.removeEventListener("abort", end);
     }
@@ -102,14 +105,19 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
    * @param source What to wait for.
    * @param options A signal that ends the run; a task goes on at the next.
    * @returns The result.
+   * @throws {RangeError} When the future belongs to another loop.
    * @throws {Error} When the loop is closed, stopped before, or this or another loop runs.
    * @throws {unknown} What the future or task failed with.
    */
   async runUntilComplete<T>(source: TaskSource<T>, options: WaitOptions = {}): Promise<T> {
     this.#assertRunnable();
-    options.signal?.throwIfAborted();
+    checkSignal(options.signal);
     const future = source instanceof Future ? source as Future<T> : this.createTask(source);
+    if (future.getLoop() !== this) throw new RangeError("The future belongs to another loop");
+    let isOver = false;
     const end = () => {
+      // The run was ended early, and this waited for the next one.
+      if (isOver) return;
       // Asked for here, for it is handed over only after this batch.
       if (!future.cancelled()) future.exception();
       this.#turns.endRun();
@@ -118,6 +126,7 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
     try {
       await this.runForever(options);
     } finally {
+      isOver = true;
       future.removeDoneCallback(end);
     }
     if (!future.done()) throw new Error("The event loop was stopped before the future was done");
@@ -145,7 +154,8 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
 
   /**
    * Closes the loop for good; it may be called twice. Callbacks that wait are dropped, signal
-   * handlers taken back, and tasks that are not done reported.
+   * handlers taken back, and tasks that are not done reported; in debug mode, transports that are
+   * open, too.
    *
    * @throws {Error} When the loop runs.
    */
@@ -165,6 +175,7 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
       });
     }
     this.#tasks.clear();
+    reportOpenTransports(this);
   }
 
   /** Closes the loop: see {@linkcode BaseEventLoop.close}. */
@@ -183,9 +194,9 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
   /**
    * Waits for the default executor's work and closes it.
    *
-   * @param _options How many milliseconds to wait at most; by default, without limit.
+   * @param _options How many milliseconds to wait at most, and a signal that ends the wait.
    */
-  shutdownDefaultExecutor(_options: { timeout?: number | undefined } = {}): Promise<void> {
+  shutdownDefaultExecutor(_options: ExecutorShutdownOptions = {}): Promise<void> {
     return Promise.resolve();
   }
 
@@ -375,8 +386,8 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
   }
 
   /**
-   * Hands `context` to the exception handler in force. If that throws, the default one is told of
-   * both errors.
+   * Hands `context` to the exception handler in force. If that throws, or returns a promise that
+   * rejects, the default one is told of both errors.
    */
   callExceptionHandler(context: ExceptionContext): void {
     const handler = this.#exceptionHandler;
@@ -398,8 +409,16 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
     return this.#debug;
   }
 
-  /** Switches debug mode. */
+  /**
+   * Switches debug mode.
+   *
+   * @param enabled Whether it is on.
+   * @throws {TypeError} When that is not a boolean.
+   */
   setDebug(enabled: boolean): void {
+    if (typeof enabled !== "boolean") {
+      throw new TypeError(`enabled is a boolean, not ${show(enabled)}`);
+    }
     this.#debug = enabled;
   }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { claim } from "../net/claims.ts";
 import { withoutDelay } from "../net/connect.ts";
 import type { ConnectionOwner } from "../net/connection_owner.ts";
 import {
@@ -31,7 +32,8 @@ import { planServer, planUpgrade, type StartTlsOptions, type TlsPlan } from "../
 import type { Transport } from "../net/transports.ts";
 import { checkFlag, checkFunction, checkSignal, show } from "../net/validate.ts";
 import { Server } from "../server.ts";
-import { OpenTransports } from "./open_transports.ts";
+import { makeProtocol } from "./make_protocol.ts";
+import { watchConnection } from "./open_transports.ts";
 import { SystemEventLoop } from "./system_event_loop.ts";
 
 /** Options of {@linkcode EventLoop.startTls}. */
@@ -59,15 +61,6 @@ export interface LoopStartTlsOptions extends StartTlsOptions {
  * ```
  */
 export class EventLoop extends SystemEventLoop {
-  /** Those that were made in debug mode. */
-  #openTransports = new OpenTransports();
-
-  /** See {@linkcode BaseEventLoop.close}; in debug mode, open transports are reported, too. */
-  override close(): void {
-    super.close();
-    this.#openTransports.report(this);
-  }
-
   /**
    * Opens a TCP connection and hands it to a protocol.
    *
@@ -130,6 +123,7 @@ export class EventLoop extends SystemEventLoop {
    * @param options The connection.
    * @returns The transport and the protocol.
    * @throws {TypeError} If there is no connection.
+   * @throws {Error} If a transport has it already.
    * @throws {SSLError} If the TLS handshake fails.
    * @throws {unknown} What `protocolFactory` throws, or the signal's reason.
    */
@@ -144,7 +138,9 @@ export class EventLoop extends SystemEventLoop {
     options: CreateConnectionOptions = {},
   ): Promise<[Transport, P]> {
     checkFunction("protocolFactory", protocolFactory);
-    return this.#connect(protocolFactory, { carrier: await openCarrier(host, port, options) });
+    const open = () => openCarrier(host, port, options);
+    const carrier = await (typeof host === "string" ? open() : claim(host?.sock, open));
+    return this.#connect(protocolFactory, { carrier });
   }
 
   /**
@@ -158,6 +154,7 @@ export class EventLoop extends SystemEventLoop {
    * @returns The transport and the protocol.
    * @throws {TypeError} If an argument is of the wrong type.
    * @throws {RangeError} If the path is empty or too long.
+   * @throws {Error} If a transport has `sock` already.
    * @throws {Deno.errors.NotFound} If there is no such socket; other `Deno.errors` likewise.
    * @throws {SSLError} If the TLS handshake fails.
    * @throws {unknown} What `protocolFactory` throws, or the signal's reason.
@@ -168,7 +165,8 @@ export class EventLoop extends SystemEventLoop {
     options: CreateUnixConnectionOptions = {},
   ): Promise<[Transport, P]> {
     checkFunction("protocolFactory", protocolFactory);
-    return this.#connect(protocolFactory, { carrier: await openUnixCarrier(path, options) });
+    const carrier = await claim(options.sock, () => openUnixCarrier(path, options));
+    return this.#connect(protocolFactory, { carrier });
   }
 
   /**
@@ -181,6 +179,7 @@ export class EventLoop extends SystemEventLoop {
    * @returns The transport and the protocol.
    * @throws {TypeError} If an argument is of the wrong type.
    * @throws {RangeError} If a certificate can't be read.
+   * @throws {Error} If a transport has the connection already.
    * @throws {SSLError} If the TLS handshake fails.
    * @throws {unknown} What `protocolFactory` throws, or the signal's reason.
    */
@@ -193,9 +192,11 @@ export class EventLoop extends SystemEventLoop {
     const { signal } = options;
     checkSignal(signal);
     const plan = planServer(options);
-    await prepareTls(plan);
-    const conn = checkConn(sock);
-    const carrier = plan === null ? conn : await openTls(conn, plan, { signal });
+    const carrier = await claim(sock, async () => {
+      await prepareTls(plan);
+      const conn = checkConn(sock);
+      return plan === null ? conn : await openTls(conn, plan, { signal });
+    });
     return this.#connect(protocolFactory, { carrier, accepted: true });
   }
 
@@ -304,12 +305,12 @@ export class EventLoop extends SystemEventLoop {
     init: Omit<StreamTransportInit, "loop">,
     tls: TlsPlan | null = null,
   ): [Transport, P] {
-    const owner = this.getDebug() ? this.#openTransports.watch(init.owner) : init.owner;
+    const owner = watchConnection(this, init.owner);
     const accepted = init.accepted ?? init.owner !== undefined;
     const transport = new StreamTransport({ ...init, accepted, owner, loop: this });
     let protocol: P;
     try {
-      protocol = protocolFactory();
+      protocol = makeProtocol(protocolFactory);
     } catch (error) {
       if (init.owner === undefined) init.carrier.close(); // A server closes its own.
       throw error;

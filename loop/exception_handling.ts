@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { callSafely } from "../net/call_safely.ts";
 import type { ExceptionContext } from "./exception_context.ts";
 
 /** Prints `context`: the message, the exception, then what else is known. */
@@ -16,7 +17,7 @@ export function printException(context: ExceptionContext): void {
 }
 
 /**
- * Calls `handler`, and `fallback` with the whole story if that throws; it never throws itself.
+ * Calls `handler`, and `fallback` with the whole story if that throws or rejects; it never throws itself.
  *
  * @param context What went wrong.
  * @param handler Who is to be told, or `null` for `fallback`.
@@ -27,12 +28,10 @@ export function tell(
   handler: ((context: ExceptionContext) => void) | null,
   fallback: (context: ExceptionContext) => void,
 ): void {
-  try {
-    (handler ?? fallback)(context);
-  } catch (exception) {
+  callSafely(() => (handler ?? fallback)(context), (exception) => {
     const message = "Unhandled error in exception handler";
     const failure: ExceptionContext = { message, exception, context };
     if (handler === null) return printException(failure);
     tell(failure, null, fallback);
-  }
+  });
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { checkNumber, checkSignal } from "../net/validate.ts";
+
 /**
  * A function that a module exports. Elsewhere the module is imported anew, so it should do nothing but
  * define things; `import.meta.url` names the module that it stands in.
@@ -37,8 +39,20 @@ export type Executable<A extends unknown[] = unknown[], R = unknown> =
 
 /** How long an executor may take to finish. */
 export interface ExecutorShutdownOptions {
-  /** After how many milliseconds to give up work that is not done; by default, never. */
+  /**
+   * After how many milliseconds to give up work that is not done.
+   *
+   * @default {Infinity}
+   */
   timeout?: number | undefined;
+  /** Ends the wait: it is rejected with the signal's reason. The shutdown goes on. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Checks how long to wait for an executor; a signal that is aborted already is thrown. */
+export function checkShutdownOptions({ timeout, signal }: ExecutorShutdownOptions): void {
+  if (timeout !== undefined) checkNumber("timeout", timeout, 0);
+  checkSignal(signal);
 }
 
 /**

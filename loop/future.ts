@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { show } from "../net/validate.ts";
 import { callSite } from "./debug.ts";
 import { CancelledError, InvalidStateError } from "./errors.ts";
 import { Handle } from "./handle.ts";
@@ -18,6 +19,15 @@ export type Outcome<T> =
 export interface FutureOptions {
   /** The loop that calls the future's callbacks. */
   loop: Scheduler;
+}
+
+/** The loop of a future or task that is made. */
+export function loopOf(options: FutureOptions): Scheduler {
+  const { loop } = options ?? {};
+  if (typeof loop?.callSoon === "function") return loop;
+  throw new TypeError(
+    `loop is an event loop, not ${show(loop)}: its createFuture() and createTask() pass it on`,
+  );
 }
 
 /** How a future stands, in a word; set by {@linkcode Future}. */
@@ -61,9 +71,10 @@ export class Future<T = unknown> implements PromiseLike<T> {
    * Makes a pending future; {@linkcode EventLoop.createFuture} is the usual way.
    *
    * @param options Whose future it is.
+   * @throws {TypeError} When there is no loop.
    */
-  constructor({ loop }: FutureOptions) {
-    this.#loop = loop;
+  constructor(options: FutureOptions) {
+    const loop = this.#loop = loopOf(options);
     if (loop.getDebug()) this.#sourceTraceback = callSite();
   }
 

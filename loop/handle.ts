@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { callSafely } from "../net/call_safely.ts";
 import { callSite } from "./debug.ts";
 import type { ExceptionSink } from "./exception_context.ts";
 
@@ -98,12 +99,7 @@ export class Handle {
     this.#forget();
     const debug = this.#owner.getDebug();
     const started = debug ? performance.now() : 0;
-    try {
-      const result = callback(...args);
-      if (result instanceof Promise) result.catch((e) => this.#report(callback, e));
-    } catch (exception) {
-      this.#report(callback, exception);
-    }
+    callSafely(() => callback(...args), (exception) => this.#report(callback, exception));
     if (debug) this.#reportSlowness(callback, performance.now() - started);
   }
 

@@ -23,6 +23,8 @@ import { checkFlag, checkFunction } from "../net/validate.ts";
 import type { WaitOptions } from "../net/wait_options.ts";
 import { BaseEventLoop, type EventLoopOptions } from "./base_event_loop.ts";
 import { SendfileNotAvailableError } from "./errors.ts";
+import { makeProtocol } from "./make_protocol.ts";
+import { watchConnection } from "./open_transports.ts";
 import { type Side, SocketWatches } from "./socket_watches.ts";
 
 /**
@@ -237,7 +239,8 @@ export class SocketEventLoop extends BaseEventLoop {
 
   /**
    * Sends a file over a transport, behind what was written before. However it ends, the file's
-   * position is then behind what was sent. At no time more than 1 MiB of it is in memory.
+   * position is then behind what was sent; after an abort or `close()` that is also what waits in
+   * the transport, up to 512 KiB. At no time more than 1 MiB of the file is in memory.
    *
    * @param transport The transport; nothing else may be written to it meanwhile.
    * @param file The file, open for reading.
@@ -336,8 +339,9 @@ export class SocketEventLoop extends BaseEventLoop {
     protocolFactory: () => P,
     open: () => Carrier,
   ): [Transport, P] {
-    const protocol = protocolFactory();
-    const transport = new StreamTransport({ carrier: open(), loop: this });
+    const protocol = makeProtocol(protocolFactory);
+    const init = { carrier: open(), loop: this, accepted: false };
+    const transport = new StreamTransport({ ...init, owner: watchConnection(this) });
     transport.start(protocol);
     return [transport, protocol];
   }

@@ -4,9 +4,11 @@
  *
  * @module
  */
+import { abortable } from "@std/async/abortable";
 import type { DatagramEndpointOptions } from "../net/open_datagram.ts";
 import type { DatagramProtocol, SubprocessProtocol } from "../net/protocols.ts";
 import {
+  checkChildOptions,
   type CommandLine,
   execCommand,
   shellCommand,
@@ -16,8 +18,15 @@ import type { DatagramTransport, SubprocessTransport } from "../net/transports.t
 import { checkFunction, show } from "../net/validate.ts";
 import { SocketEventLoop } from "./socket_event_loop.ts";
 import { CancelledError } from "./errors.ts";
-import type { Executable, Executor, ExecutorShutdownOptions } from "./executor.ts";
+import {
+  checkShutdownOptions,
+  type Executable,
+  type Executor,
+  type ExecutorShutdownOptions,
+} from "./executor.ts";
 import { type Future, settle } from "./future.ts";
+import { makeProtocol } from "./make_protocol.ts";
+import { watchTransport } from "./open_transports.ts";
 import { WorkerExecutor } from "./worker_executor.ts";
 
 /**
@@ -97,12 +106,13 @@ export class SystemEventLoop extends SocketEventLoop {
     const opened = await openDatagram(options);
     let protocol: P;
     try {
-      protocol = protocolFactory();
+      protocol = makeProtocol(protocolFactory);
     } catch (error) {
       opened.socket.close();
       throw error;
     }
-    const transport = new UdpTransport({ ...opened, loop: this }, protocol);
+    const init = { ...opened, loop: this, watch: watchTransport(this) };
+    const transport = new UdpTransport(init, protocol);
     transport.start();
     return [transport, protocol];
   }
@@ -189,10 +199,14 @@ export class SystemEventLoop extends SocketEventLoop {
     options: SubprocessOptions,
   ): Promise<[SubprocessTransport, P]> {
     checkFunction("protocolFactory", protocolFactory);
+    const checked = checkChildOptions(options);
+    const { signal } = checked;
     const { ChildTransport } = await import("../net/child_transport.ts");
-    const protocol = protocolFactory();
-    const transport = new ChildTransport(command, options, { loop: this, protocol });
-    transport.start(options.signal);
+    signal?.throwIfAborted();
+    const protocol = makeProtocol(protocolFactory);
+    const init = { loop: this, protocol, watch: watchTransport(this) };
+    const transport = new ChildTransport(command, checked, init);
+    transport.start(signal);
     return [transport, protocol];
   }
 
@@ -209,7 +223,8 @@ export class SystemEventLoop extends SocketEventLoop {
    * @param func The function.
    * @param args What to call it with.
    * @returns A future of what the function returns or throws.
-   * @throws {TypeError} When `executor` has no `submit`, or `func` can't be run by it.
+   * @throws {TypeError} When `executor` has no `submit`, or `func` can't be run by it, or an argument
+   *   not be sent to it.
    * @throws {Error} When the loop is closed, or the default executor was shut down.
    *
    * @example
@@ -270,12 +285,18 @@ export class SystemEventLoop extends SocketEventLoop {
   /**
    * Waits for the default executor's work and closes it; it takes no more.
    *
-   * @param options How many milliseconds to wait at most; by default, without limit. A
-   *   {@linkcode WorkerExecutor} then ends what still runs, and its futures fail.
+   * @param options How many milliseconds to wait at most, by default without limit: a
+   *   {@linkcode WorkerExecutor} then ends what still runs, and its futures fail. And a signal that
+   *   ends the wait.
+   * @throws {TypeError} When an option is of the wrong type.
+   * @throws {RangeError} When the time is negative.
+   * @throws {unknown} The signal's reason; the shutdown goes on.
    */
   override async shutdownDefaultExecutor(options: ExecutorShutdownOptions = {}): Promise<void> {
+    checkShutdownOptions(options);
     this.#executorIsShutDown = true;
-    await this.#defaultExecutor?.shutdown?.(options);
+    const done = Promise.resolve(this.#defaultExecutor?.shutdown?.(options));
+    await (options.signal === undefined ? done : abortable(done, options.signal));
   }
 
   /** See {@linkcode BaseEventLoop.close}; the default executor takes no more work. */

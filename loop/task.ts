@@ -5,7 +5,7 @@
  */
 import { show } from "../net/validate.ts";
 import { CancelledError } from "./errors.ts";
-import { Future, madeAt, type Outcome, settle, stateOf } from "./future.ts";
+import { Future, loopOf, madeAt, type Outcome, settle, stateOf } from "./future.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 /** What a task runs: a function, which is given the task's signal, or a promise. */
@@ -69,13 +69,15 @@ export class Task<T = unknown> extends Future<T> {
    *
    * @param source The function to call or the promise to wait for.
    * @param options The loop, the task's name and a signal.
-   * @throws {TypeError} When `source` is neither, or an option is of the wrong type.
+   * @throws {TypeError} When `source` is neither, or an option is of the wrong type, or there is no
+   *   loop.
    */
   constructor(source: TaskSource<T>, options: TaskOptions) {
     if (typeof source !== "function" && !isPromiseLike(source)) {
       throw new TypeError(`A task needs a function or a promise, got ${typeof source}`);
     }
-    const { loop, name, signal } = options;
+    const loop = loopOf(options);
+    const { name, signal } = options;
     if (name !== undefined && typeof name !== "string") {
       throw new TypeError(`A task's name is a string, not ${show(name)}`);
     }
@@ -185,18 +187,18 @@ export class Task<T = unknown> extends Future<T> {
   #start(run: (signal: AbortSignal) => T | PromiseLike<T>): void {
     this.#isStarted = true;
     if (this.#cancelRequests > 0) return this.#endCancelled();
-    let work: T | PromiseLike<T>;
     try {
-      work = run(this.#controller.signal);
+      const work = run(this.#controller.signal);
+      if (isPromiseLike(work)) this.#follow(work);
+      else this.#finish(work);
     } catch (exception) {
-      return this.#fail(exception);
+      this.#fail(exception);
     }
-    if (isPromiseLike(work)) this.#follow(work);
-    else this.#finish(work);
   }
 
   #follow(work: PromiseLike<T>): void {
-    work.then((value) => this.#finish(value), (exception) => this.#fail(exception));
+    // A promise is itself here; any other thenable may do whatever it likes, and count once.
+    Promise.resolve(work).then((value) => this.#finish(value), (error) => this.#fail(error));
   }
 
   #endCancelled(): void {

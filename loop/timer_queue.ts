@@ -3,10 +3,8 @@
  *
  * @module
  */
+import { LONGEST_TIMER } from "../net/timers.ts";
 import type { TimerHandle, TimerOwner } from "./handle.ts";
-
-/** Deno's timers count milliseconds in 31 bits; a longer wait takes several of them. */
-const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
 interface Entry {
   readonly when: number;
@@ -100,7 +98,8 @@ export class TimerQueue implements TimerOwner {
     if (when === Infinity) return;
     const delay = Math.ceil(when - this.#clock());
     if (delay <= 0) return this.#onDue();
-    this.#timeout = setTimeout(() => this.#fire(), Math.min(delay, LONGEST_TIMEOUT));
+    // A longer wait takes several timers.
+    this.#timeout = setTimeout(() => this.#fire(), Math.min(delay, LONGEST_TIMER));
   }
 
   #fire(): void {

@@ -4,9 +4,16 @@
  * @module
  */
 import type { Worker } from "node:worker_threads";
+import { abortable } from "@std/async/abortable";
+import { startTimer } from "../net/timers.ts";
 import { checkNumber } from "../net/validate.ts";
 import { CancelledError } from "./errors.ts";
-import type { Executable, Executor, ExecutorShutdownOptions } from "./executor.ts";
+import {
+  checkShutdownOptions,
+  type Executable,
+  type Executor,
+  type ExecutorShutdownOptions,
+} from "./executor.ts";
 import { revive, type WorkerAnswer, type WorkerRequest, workerUrl } from "./worker_main.ts";
 import { toRequest } from "./worker_request.ts";
 
@@ -36,7 +43,7 @@ interface Thread {
  * A function is sent as its source text, so it must be self-contained: it can use its arguments, what
  * is global and what it imports itself, and nothing else from around it. A
  * {@linkcode ModuleFunction} has no such limit; loading its module needs the permission to read
- * it. Arguments and results are copied, as by `structuredClone`.
+ * it. Arguments and results are copied, as by `structuredClone`; arguments at the call.
  *
  * Workers are started when they are needed, and used again. Idle ones don't keep the process alive.
  *
@@ -82,7 +89,7 @@ export class WorkerExecutor implements Executor, AsyncDisposable {
    * @param func A self-contained function, or one that a module exports.
    * @param args What to call it with.
    * @returns What it returns; the promise is rejected with what it throws.
-   * @throws {TypeError} When `func` can't be sent.
+   * @throws {TypeError} When `func` or an argument can't be sent.
    * @throws {Error} After {@linkcode WorkerExecutor.shutdown}.
    */
   submit<A extends unknown[], R>(func: Executable<A, R>, ...args: A): Promise<R> {
@@ -148,14 +155,7 @@ export class WorkerExecutor implements Executor, AsyncDisposable {
   }
 
   #run(thread: Thread, job: Job): void {
-    try {
-      thread.worker.postMessage(job.request);
-    } catch (error) {
-      const text = (error as Error).message;
-      const refused = new TypeError(`An argument can't be sent to a worker: ${text}`);
-      this.#settle(job, () => job.outcome.reject(refused));
-      return this.#release(thread);
-    }
+    thread.worker.postMessage(job.request);
     thread.job = job;
     thread.worker.ref();
   }
@@ -195,13 +195,21 @@ export class WorkerExecutor implements Executor, AsyncDisposable {
   /**
    * Takes no more work, waits for what there is, and ends the workers.
    *
-   * @param options How long to wait. What is not done by then is ended, and its promises are
-   *   rejected.
+   * @param options How long to wait: what is not done by then is ended, and its promises are
+   *   rejected. And a signal that ends this wait; the shutdown goes on.
+   * @throws {TypeError} When an option is of the wrong type.
    * @throws {RangeError} When the time is negative.
+   * @throws {unknown} The signal's reason.
    */
-  async shutdown({ timeout }: ExecutorShutdownOptions = {}): Promise<void> {
-    if (timeout !== undefined) checkNumber("timeout", timeout, 0);
+  async shutdown(options: ExecutorShutdownOptions = {}): Promise<void> {
+    checkShutdownOptions(options);
+    const { timeout = Infinity, signal } = options;
     this.#isShutDown = true;
+    const done = this.#end(timeout);
+    await (signal === undefined ? done : abortable(done, signal));
+  }
+
+  async #end(timeout: number): Promise<void> {
     await this.#finished(timeout);
     this.#waiting.clear();
     for (const job of this.#jobs.values()) {
@@ -212,11 +220,10 @@ export class WorkerExecutor implements Executor, AsyncDisposable {
   }
 
   /** Waits until all jobs are done, or for `timeout` ms. */
-  async #finished(timeout: number | undefined): Promise<void> {
+  async #finished(timeout: number): Promise<void> {
     const done = Promise.allSettled(this.#jobs.keys());
-    if (timeout === undefined || this.#jobs.size === 0) return void await done;
     const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, timeout);
+    const timer = startTimer(resolve, timeout);
     await Promise.race([done, late]);
     clearTimeout(timer);
   }

@@ -4,10 +4,11 @@
  * @module
  */
 
-/** What a worker is asked: to call a function, given by its source text or by its module. */
-export type WorkerRequest =
-  & ({ source: string } | { module: string; name: string })
-  & { args: unknown[] };
+/** A function, given by its source text or by its module. */
+export type Callee = { source: string } | { module: string; name: string };
+
+/** What a worker is asked: to call a function. */
+export type WorkerRequest = Callee & { args: unknown[] };
 
 /** A thrown value that crossed to another thread; errors keep more than a structured clone does. */
 export type Thrown =
@@ -17,7 +18,7 @@ export type Thrown =
     message: string;
     stack: string | undefined;
     isDom: boolean;
-    /** The error's own properties, such as `code` and `cause`, where they can be sent. */
+    /** The error's own properties, such as `code`, `cause` and `errors`, where they can be sent. */
     properties: Record<string, unknown>;
   };
 
@@ -49,7 +50,7 @@ async function main(): Promise<void> {
     const { name, message, stack } = error;
     const isDom = error instanceof DOMException;
     const properties: Record<string, unknown> = {};
-    for (const key of ["cause", ...Object.keys(error)]) {
+    for (const key of ["cause", "errors", ...Object.keys(error)]) {
       if (key === "name" || !Object.hasOwn(error, key)) continue;
       try {
         properties[key] = structuredClone(Reflect.get(error, key));
@@ -60,21 +61,29 @@ async function main(): Promise<void> {
     return { name, message, stack, isDom, properties };
   }
 
+  function explain(error: unknown, request: WorkerRequest): Thrown {
+    const thrown = describe(error);
+    if ("message" in thrown && error instanceof ReferenceError && "source" in request) {
+      thrown.message += ": a function that a worker is sent must be self-contained, and uses its " +
+        "arguments, what is global and what it imports itself";
+    }
+    return thrown;
+  }
+
   parentPort!.on("message", async (request: WorkerRequest) => {
     let answer: WorkerAnswer;
     try {
       const func = await find(request);
       answer = { result: await func(...request.args) };
     } catch (error) {
-      answer = { thrown: describe(error) };
+      answer = { thrown: explain(error, request) };
     }
     try {
       parentPort!.postMessage(answer);
     } catch (error) {
+      const what = "result" in answer ? "the function's result" : "what the function threw";
       const text = (error as Error).message;
-      const thrown = new TypeError(
-        `the function's result can't be sent to another thread: ${text}`,
-      );
+      const thrown = new TypeError(`${what} can't be sent to another thread: ${text}`);
       parentPort!.postMessage({ thrown: describe(thrown) });
     }
   });
@@ -101,11 +110,13 @@ export function revive(thrown: Thrown): unknown {
   const { name, message, stack, isDom, properties } = thrown;
   if (isDom) return new DOMException(message, name);
   const kind = (errorKinds[name] ?? Error) as ErrorConstructor;
-  const error = new kind(message);
+  const error = name === "AggregateError" ? new AggregateError([], message) : new kind(message);
   const hidden = { configurable: true, writable: true, enumerable: false };
   Object.defineProperty(error, "name", { ...hidden, value: name });
   if (stack !== undefined) Object.defineProperty(error, "stack", { ...hidden, value: stack });
-  const { cause, ...rest } = properties;
-  if ("cause" in properties) Object.defineProperty(error, "cause", { ...hidden, value: cause });
-  return Object.assign(error, rest);
+  for (const [key, value] of Object.entries(properties)) {
+    const enumerable = key !== "cause" && key !== "errors";
+    Object.defineProperty(error, key, { ...hidden, enumerable, value });
+  }
+  return error;
 }

@@ -5,14 +5,30 @@
  */
 import { show } from "../net/validate.ts";
 import type { Executable } from "./executor.ts";
-import type { WorkerRequest } from "./worker_main.ts";
+import type { Callee, WorkerRequest } from "./worker_main.ts";
 
 /** The source texts of functions that were sent before. */
 const sources = new WeakMap<object, string>();
 
-/** Says how a worker finds `func`, and what to call it with. */
+/**
+ * Says how a worker finds `func`, and what to call it with: copies, for it may be long before a
+ * worker is free, and the caller may use his own again at once.
+ */
 export function toRequest<A extends unknown[], R>(func: Executable<A, R>, args: A): WorkerRequest {
-  if (typeof func === "function") return { source: sourceOf(func), args };
+  return { ...find(func), args: copy(args) };
+}
+
+function copy<A extends unknown[]>(args: A): A {
+  try {
+    return structuredClone(args);
+  } catch (error) {
+    const text = (error as Error).message;
+    throw new TypeError(`An argument can't be sent to a worker: ${text}`, { cause: error });
+  }
+}
+
+function find<A extends unknown[], R>(func: Executable<A, R>): Callee {
+  if (typeof func === "function") return { source: sourceOf(func) };
   if (typeof func !== "object" || func === null || func.module === undefined) {
     throw new TypeError(
       `An executor runs a function, or { module, name } of an exported one, not ${show(func)}`,
@@ -28,7 +44,7 @@ export function toRequest<A extends unknown[], R>(func: Executable<A, R>, args: 
       `module is an absolute URL, as import.meta.resolve() gives it, not ${show(func.module)}`,
     );
   }
-  return { module: module.href, name, args };
+  return { module: module.href, name };
 }
 
 function sourceOf(func: (...args: never[]) => unknown): string {

@@ -4,15 +4,27 @@
  * @module
  */
 import type { ExceptionSink } from "../loop/exception_context.ts";
+import type { TransportWatch } from "../loop/open_transports.ts";
+import { callSafely } from "./call_safely.ts";
 import { ReadPipe, WritePipe } from "./pipe_carrier.ts";
 import { Protocol, type SubprocessProtocol } from "./protocols.ts";
 import { StreamTransport } from "./stream_transport.ts";
-import { type CommandLine, spawn, type SubprocessOptions } from "./subprocess.ts";
+import { type ChildOptions, type CommandLine, spawn } from "./subprocess.ts";
 import { type ExtraInfo, SubprocessTransport } from "./transports.ts";
 import { nextTurn } from "./turn.ts";
 
 /** How many turns the child's last words have to arrive before its exit is told. */
 const LAST_WORDS = 4;
+
+/** How a transport is made. */
+export interface ChildTransportInit {
+  /** Who is told what happens. */
+  protocol: SubprocessProtocol;
+  /** Who is told of errors that no caller can be told. */
+  loop: ExceptionSink;
+  /** Who is told that it is open, and that it is closed. */
+  watch?: TransportWatch | undefined;
+}
 
 /** Passes on what happens to one of the child's pipes. */
 class PipeProtocol extends Protocol {
@@ -52,6 +64,7 @@ class PipeProtocol extends Protocol {
 export class ChildTransport extends SubprocessTransport {
   readonly #child: Deno.ChildProcess;
   readonly #loop: ExceptionSink;
+  readonly #watch: TransportWatch | undefined;
   readonly #pipes = new Map<number, StreamTransport>();
   readonly #open: Set<number>;
   readonly #stdin: WritePipe | null;
@@ -64,14 +77,15 @@ export class ChildTransport extends SubprocessTransport {
   /** Starts a child, and tells nobody before {@linkcode start}. */
   constructor(
     command: CommandLine,
-    options: SubprocessOptions,
-    init: { loop: ExceptionSink; protocol: SubprocessProtocol },
+    options: ChildOptions,
+    init: ChildTransportInit,
   ) {
     super();
     this.#loop = init.loop;
+    this.#watch = init.watch;
     this.#protocol = init.protocol;
-    const { child, stdin, stdout, stderr } = spawn(command, options);
-    this.#child = child;
+    const child = this.#child = spawn(command, options);
+    const { stdin, stdout, stderr } = options.stdio;
     this.#stdin = stdin === "piped" ? new WritePipe(child.stdin) : null;
     if (this.#stdin !== null) this.#addPipe(0, this.#stdin);
     if (stdout === "piped") this.#addPipe(1, new ReadPipe(child.stdout));
@@ -85,14 +99,15 @@ export class ChildTransport extends SubprocessTransport {
 
   /** Calls `connectionMade`, and lets the pipes flow. */
   start(signal?: AbortSignal): void {
+    const terminate = () => this.terminate();
+    signal?.addEventListener("abort", terminate);
+    this.#watch?.attach(this);
+    this.#untilExit().finally(() => signal?.removeEventListener("abort", terminate));
     // The input first, for `connectionMade` may fill it; the others wait for who is to read them.
     this.#startPipe(0);
     this.tell((protocol) => protocol.connectionMade?.(this));
     this.#startPipe(1);
     this.#startPipe(2);
-    const terminate = () => this.terminate();
-    signal?.addEventListener("abort", terminate);
-    this.#watch().finally(() => signal?.removeEventListener("abort", terminate));
   }
 
   #startPipe(fd: number): void {
@@ -109,7 +124,7 @@ export class ChildTransport extends SubprocessTransport {
     return this.#finished.promise;
   }
 
-  async #watch(): Promise<void> {
+  async #untilExit(): Promise<void> {
     const { code, signal } = await this.#child.status;
     const returncode = signal === null ? code : -await signalNumber(signal);
     this.#stdin?.readerGone();
@@ -130,15 +145,14 @@ export class ChildTransport extends SubprocessTransport {
   #finish(): void {
     if (this.#returncode === null || this.#open.size > 0) return;
     this.#closing = true;
+    this.#watch?.detach(this);
     this.tell((protocol) => protocol.connectionLost?.(null));
     this.#finished.resolve();
   }
 
-  /** Calls a protocol's method; what it throws is told to the loop. */
+  /** Calls a protocol's method; what it throws or rejects with is told to the loop. */
   tell(callback: (protocol: SubprocessProtocol) => void): void {
-    try {
-      callback(this.#protocol);
-    } catch (exception) {
+    callSafely(() => callback(this.#protocol), (exception) => {
       this.#loop.callExceptionHandler({
         message: "Unhandled exception in a subprocess protocol's callback " +
           `(process ${this.#child.pid})`,
@@ -146,7 +160,7 @@ export class ChildTransport extends SubprocessTransport {
         transport: this,
         protocol: this.#protocol,
       });
-    }
+    });
   }
 
   /** See {@linkcode SubprocessTransport.getExtraInfo}. */

@@ -132,6 +132,6 @@ export class ConnEndpoint implements Endpoint {
     this.#in.end(interrupted);
     this.#out.refuse(interrupted);
     if (this.#flushing === null) this.#conn.close();
-    else this.#flushing.then(() => this.#conn.close());
+    else this.#flushing.then(() => this.#conn.close()).catch(() => {}); // It is closed already.
   }
 }

@@ -5,7 +5,9 @@
  */
 import type { RemoteInfo, Socket as UdpSocket } from "node:dgram";
 import type { ExceptionSink } from "../loop/exception_context.ts";
+import type { TransportWatch } from "../loop/open_transports.ts";
 import { formatAddr, formatHost } from "./addresses.ts";
+import { callSafely } from "./call_safely.ts";
 import { fromNodeError } from "./os_error.ts";
 import { mayReach } from "./permission.ts";
 import type { DatagramProtocol } from "./protocols.ts";
@@ -32,6 +34,8 @@ export interface UdpTransportInit {
   remoteAddr: Deno.NetAddr | null;
   /** Who is told of errors that no caller can be told. */
   loop: ExceptionSink;
+  /** Who is told that it is open, and that it is closed. */
+  watch?: TransportWatch | undefined;
 }
 
 /**
@@ -45,6 +49,7 @@ export class UdpTransport extends DatagramTransport {
   readonly #localAddr: Deno.NetAddr;
   readonly #remoteAddr: Deno.NetAddr | null;
   readonly #loop: ExceptionSink;
+  readonly #watch: TransportWatch | undefined;
   #protocol: DatagramProtocol;
   #first: Outgoing | null = null;
   #last: Outgoing | null = null;
@@ -61,17 +66,19 @@ export class UdpTransport extends DatagramTransport {
   #lost = false;
 
   /** Makes a transport that does nothing before {@linkcode start}. */
-  constructor({ socket, remoteAddr, loop }: UdpTransportInit, protocol: DatagramProtocol) {
+  constructor({ socket, remoteAddr, loop, watch }: UdpTransportInit, protocol: DatagramProtocol) {
     super();
     this.#socket = socket;
     this.#localAddr = toNetAddr(socket.address());
     this.#remoteAddr = remoteAddr;
     this.#loop = loop;
+    this.#watch = watch;
     this.#protocol = protocol;
   }
 
   /** Calls `connectionMade`, and receives. */
   start(): void {
+    this.#watch?.attach(this);
     this.#socket.on("message", this.#onMessage);
     this.#socket.on("error", this.#onError);
     // Somebody else who holds the socket may close it.
@@ -148,7 +155,9 @@ export class UdpTransport extends DatagramTransport {
       hostname: checkHost("addr.hostname", hostname),
       port: checkPort("addr.port", port, 1),
     } as const;
-    if (remote !== null && (to.hostname !== remote.hostname || to.port !== remote.port)) {
+    if (
+      remote !== null && (canonical(to.hostname) !== remote.hostname || to.port !== remote.port)
+    ) {
       throw new RangeError(
         `this endpoint sends to ${formatAddr(remote)} only, not to ${formatAddr(to)}`,
       );
@@ -232,6 +241,7 @@ export class UdpTransport extends DatagramTransport {
     } catch {
       // It was closed by whoever made it.
     }
+    this.#watch?.detach(this);
     queueMicrotask(() => this.#tell(() => this.#protocol.connectionLost?.(null)));
   }
 
@@ -245,11 +255,9 @@ export class UdpTransport extends DatagramTransport {
   }
 
   #tell(callback: () => void): void {
-    try {
-      callback();
-    } catch (exception) {
+    callSafely(callback, (exception) => {
       this.#report("Unhandled exception in a datagram protocol's callback", exception);
-    }
+    });
   }
 
   #report(message: string, exception: unknown, peername = this.#remoteAddr): void {
@@ -261,6 +269,17 @@ export class UdpTransport extends DatagramTransport {
       protocol: this.#protocol,
     });
   }
+}
+
+/** A numeric address as the system writes it. */
+export function canonical(host: string): string {
+  const url = URL.parse(`udp://[${host}]`);
+  if (url === null) return host;
+  const address = url.hostname.slice(1, -1);
+  const mapped = address.match(/^::ffff:([^:]+):([^:]+)$/); // An IPv4 address, which stays readable.
+  if (mapped === null) return address;
+  const bytes = mapped.slice(1).map((word) => parseInt(word, 16)).flatMap((n) => [n >> 8, n & 255]);
+  return `::ffff:${bytes.join(".")}`;
 }
 
 /** The address that `node:dgram` tells. */

@@ -4,9 +4,7 @@
  * @module
  */
 import { familyOf } from "./resolve.ts";
-
-/** The longest delay a timer can have, in ms. */
-const LONGEST = 2 ** 31 - 1;
+import { startTimer } from "./timers.ts";
 
 /** How addresses are tried. */
 export interface FirstOf<T> {
@@ -62,7 +60,7 @@ export async function connectFirst<T>(
     clearTimeout(timer);
     if (started === addresses.length || attempts.signal.aborted) return;
     const index = started++;
-    if (started < addresses.length) timer = setTimeout(tryNext, Math.min(delay, LONGEST));
+    if (started < addresses.length) timer = startTimer(tryNext, delay);
     connect(addresses[index]!, attempts.signal).then(connected, (error) => {
       errors[index] = error;
       if (++failed === addresses.length) reject(new AggregateError(errors));

@@ -7,7 +7,7 @@ import type { Socket as UdpSocket } from "node:dgram";
 import { abortable } from "@std/async/abortable";
 import { formatHost } from "./addresses.ts";
 import type { LocalAddr } from "./connect.ts";
-import { toNetAddr } from "./datagram_transport.ts";
+import { canonical, toNetAddr } from "./datagram_transport.ts";
 import { explain, fromNodeError } from "./os_error.ts";
 import { requireNet } from "./permission.ts";
 import { familyOf, resolve } from "./resolve.ts";
@@ -41,11 +41,20 @@ export interface DatagramEndpointOptions {
    * @default {false}
    */
   allowBroadcast?: boolean | undefined;
-  /** A bound socket of `node:dgram` to use instead; it is closed with the transport. */
+  /**
+   * A bound socket of `node:dgram` to use instead of all the above; it is closed with the transport.
+   */
   sock?: UdpSocket | undefined;
   /** Ends the wait for names and sockets; once the promise has settled it has no effect. */
   signal?: AbortSignal | undefined;
 }
+
+/** What the system takes for the loopback address where it is told to send. */
+const ANY = new Map([
+  ["0.0.0.0", "127.0.0.1"],
+  ["::", "::1"],
+  ["::ffff:0.0.0.0", "::ffff:127.0.0.1"],
+]);
 
 /** A socket that can receive, and its only peer. */
 interface OpenDatagram {
@@ -88,10 +97,26 @@ export async function openDatagram(options: DatagramEndpointOptions): Promise<Op
 
 function checkOptions({ localAddr, remoteAddr, ...options }: DatagramEndpointOptions): void {
   const { family = 0, reusePort, allowBroadcast, sock, signal } = options;
+  if (sock !== undefined) {
+    // It was made with what they say, or without: nothing would come of them.
+    const others = {
+      localAddr,
+      remoteAddr,
+      family: family || undefined,
+      reusePort,
+      allowBroadcast,
+    };
+    for (const [name, value] of Object.entries(others)) {
+      if (value) throw new TypeError(`${name} and sock can't both be given`);
+    }
+  }
   for (const [name, addr] of Object.entries({ localAddr, remoteAddr })) {
     if (addr === undefined) continue;
-    if (sock !== undefined) throw new TypeError(`${name} and sock can't both be given`);
-    if (typeof addr === "string" || "path" in addr) throw noUnixDatagrams();
+    if (typeof addr === "string") throw noUnixDatagrams();
+    if (typeof addr !== "object" || addr === null) {
+      throw new TypeError(`${name} is an object with a hostname and a port, not ${show(addr)}`);
+    }
+    if ("path" in addr) throw noUnixDatagrams();
     checkHost(`${name}.hostname`, addr.hostname);
     checkPort(`${name}.port`, addr.port ?? 0, name === "localAddr" ? 0 : 1);
   }
@@ -131,16 +156,29 @@ function checkSocket(sock: UdpSocket): UdpSocket {
 /** The peer that a socket given by the caller is connected to. */
 function remoteOf(sock: UdpSocket): Deno.NetAddr | null {
   try {
-    return toNetAddr(sock.remoteAddress());
+    return peerAddr(sock.remoteAddress());
   } catch {
     return null; // It throws where there is none.
   }
 }
 
+/** The address that a peer's answers come from: that of this machine, if it is none in particular. */
+function peerAddr({ address, port }: { address: string; port: number }): Deno.NetAddr {
+  const host = canonical(address);
+  return toNetAddr({ address: ANY.get(host) ?? host, port });
+}
+
 /** The ways to make the endpoint: one for each family that both addresses have. */
 async function findEndpoints(options: DatagramEndpointOptions): Promise<Endpoint[]> {
   const { localAddr, remoteAddr, family = 0 } = options;
-  const lookUp = (addr?: LocalAddr) => addr && resolve(checkHost("", addr.hostname), family);
+  const lookUp = async (addr?: LocalAddr) => {
+    if (addr === undefined) return undefined;
+    try {
+      return await resolve(checkHost("", addr.hostname), family, { port: addr.port });
+    } catch (error) {
+      throw explain(`cannot look up ${addr.hostname}`, error);
+    }
+  };
   const [locals, remotes] = await Promise.all([lookUp(localAddr), lookUp(remoteAddr)]);
   const families = (remotes ?? locals)?.map(familyOf) ?? [family];
   const endpoints: Endpoint[] = [];
@@ -170,10 +208,7 @@ async function open(
     await settled(socket, (done) => socket.bind(port, local, done));
     if (remote === null) return { socket, remoteAddr: null };
     await settled(socket, (done) => socket.connect(remoteAddr!.port, remote, done));
-    return {
-      socket,
-      remoteAddr: toNetAddr({ address: canonical(remote), port: remoteAddr!.port }),
-    };
+    return { socket, remoteAddr: peerAddr({ address: remote, port: remoteAddr!.port }) };
   } catch (error) {
     socket.close();
     throw explain(`cannot open a datagram endpoint at ${name}`, fromNodeError(error));
@@ -190,10 +225,4 @@ async function settled(socket: UdpSocket, start: (done: () => void) => void): Pr
   } finally {
     socket.off("error", reject);
   }
-}
-
-/** A numeric address as the system writes it. */
-function canonical(host: string): string {
-  const url = URL.parse(`udp://[${host}]`);
-  return url === null ? host : url.hostname.slice(1, -1);
 }

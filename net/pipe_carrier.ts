@@ -56,9 +56,13 @@ export class ReadPipe implements Carrier {
     return DONE;
   }
 
-  /** Stops reading, so that nobody waits for what is still to come. */
+  /**
+   * Stops reading, so that nobody waits for what is still to come; nor for the stream to have
+   * cleaned up, which somebody else's may never say.
+   */
   goodbye(): Promise<void> {
-    return this.#reader.cancel();
+    this.close();
+    return DONE;
   }
 
   /** See {@linkcode Carrier.close}. */
@@ -100,7 +104,8 @@ export class WritePipe implements Carrier {
 
   /** See {@linkcode Carrier.write}. */
   async write(data: Uint8Array): Promise<number> {
-    await this.#writer.write(data);
+    // A copy: who writes reuses the memory, and a stream may keep its chunks, or pass them on.
+    await this.#writer.write(data.slice());
     return data.length;
   }
 

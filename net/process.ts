@@ -11,7 +11,7 @@ import { SubprocessProtocol } from "./protocols.ts";
 import { DEFAULT_LIMIT, getIntake, pullFrom, StreamReader } from "./stream_reader.ts";
 import { StreamWriter } from "./stream_writer.ts";
 import type { ReadTransport, SubprocessTransport, WriteTransport } from "./transports.ts";
-import { checkLimit, show } from "./validate.ts";
+import { checkLimit, checkSignal, show } from "./validate.ts";
 import type { WaitOptions } from "./wait_options.ts";
 
 /** Options of {@linkcode Process.communicate}. */
@@ -73,7 +73,10 @@ export class SubprocessStreamProtocol extends SubprocessProtocol {
     const pipe = transport.getPipeTransport(fd) as ReadTransport | null;
     if (pipe === null) return null;
     const reader = new StreamReader({ limit: this.#limit });
-    if (!pullFrom(reader, pipe)) reader.setTransport(pipe);
+    // A subclass that looks at what comes is given it.
+    const { pipeDataReceived } = SubprocessStreamProtocol.prototype;
+    const pulls = this.pipeDataReceived === pipeDataReceived && pullFrom(reader, pipe);
+    if (!pulls) reader.setTransport(pipe);
     // As far as asyncio: a child that says little can exit though nobody reads.
     getIntake(reader).takeIn(2 * this.#limit);
     return reader;
@@ -89,9 +92,18 @@ export class SubprocessStreamProtocol extends SubprocessProtocol {
     this.#flow.resumeWriting();
   }
 
+  #stream(fd: number): StreamReader | null {
+    return [null, this.stdout, this.stderr][fd] ?? null;
+  }
+
+  /** Feeds the stream of a pipe. */
+  override pipeDataReceived(fd: number, data: Uint8Array): void {
+    this.#stream(fd)?.feedData(data);
+  }
+
   /** Ends the stream of a pipe. */
   override pipeConnectionLost(fd: number, error: Error | null): void {
-    const reader = [null, this.stdout, this.stderr][fd] ?? null;
+    const reader = this.#stream(fd);
     if (reader !== null) getIntake(reader).end(error);
     else this.#flow.connectionLost(error);
   }
@@ -119,7 +131,10 @@ export class SubprocessStreamProtocol extends SubprocessProtocol {
 export class Process implements AsyncDisposable {
   /** The child's process id. */
   readonly pid: number;
-  /** Writes to the child's input, if that is piped. */
+  /**
+   * Writes to the child's input, if that is piped. It is lost when the child exits, also where
+   * children of its own still read.
+   */
   readonly stdin: StreamWriter | null;
   /** Reads the child's output, if that is piped. */
   readonly stdout: StreamReader | null;
@@ -156,11 +171,13 @@ export class Process implements AsyncDisposable {
    *
    * @param options A signal to end the wait; the child goes on.
    * @returns The {@linkcode Process.returncode}.
+   * @throws {TypeError} If the signal is of the wrong type.
    * @throws The signal's reason.
    */
-  wait(options: WaitOptions = {}): Promise<number> {
+  async wait({ signal }: WaitOptions = {}): Promise<number> {
+    checkSignal(signal);
     const exited = this.#transport.exited();
-    return options.signal === undefined ? exited : abortable(exited, options.signal);
+    return await (signal === undefined ? exited : abortable(exited, signal));
   }
 
   /**
@@ -169,10 +186,13 @@ export class Process implements AsyncDisposable {
    * A child that exits or closes its input before it has read everything is no error. What it
    * says is held in memory.
    *
-   * @param options The input, and a signal to end the wait; the child then goes on, and what it
-   * says is there for the next call.
+   * @param options The input, and a signal to end the wait; the child then goes on, input that was
+   * given is still sent, and what the child says is there for the next call.
    * @returns The output and the errors; `null` for what is not piped.
-   * @throws {TypeError} If there is input, and the child's is not piped.
+   * @throws {TypeError} If there is input, and the child's is not piped; or an option is of the
+   * wrong type.
+   * @throws {Error} If there is input, and the child's was closed on this side, as a call before
+   * does. asyncio drops the input.
    * @throws The signal's reason.
    */
   async communicate(
@@ -187,12 +207,21 @@ export class Process implements AsyncDisposable {
     if (input !== undefined && typeof input !== "string" && !(input instanceof Uint8Array)) {
       throw new TypeError(`input is a Uint8Array or a string, not ${show(input)}`);
     }
-    signal?.throwIfAborted();
-    await Promise.all([
-      this.#feed(input, { signal }),
-      this.#hear("stdout", { signal }),
-      this.#hear("stderr", { signal }),
-    ]);
+    checkSignal(signal);
+    if (input !== undefined) this.#write(input);
+    // When one part fails, the others end: a read that is left under way would shut out the next.
+    const failure = new AbortController();
+    const either = {
+      signal: signal === undefined ? failure.signal : AbortSignal.any([signal, failure.signal]),
+    };
+    const parts = [this.#drain(either), this.#hear("stdout", either), this.#hear("stderr", either)];
+    try {
+      await Promise.all(parts);
+    } catch (error) {
+      failure.abort(error);
+      await Promise.allSettled(parts);
+      throw error;
+    }
     await this.wait({ signal });
     const { stdout = null, stderr = null } = this.#heard;
     this.#heard = {};
@@ -203,11 +232,21 @@ export class Process implements AsyncDisposable {
     this.#heard[name] ??= await this[name]?.read(-1, options) ?? null;
   }
 
-  async #feed(input: Uint8Array | string | undefined, options: WaitOptions): Promise<void> {
+  #write(input: Uint8Array | string): void {
+    try {
+      this.stdin!.write(input); // Dropped, if the child has gone already.
+    } catch (cause) {
+      throw new Error("communicate() has input, but the child's standard input has been closed", {
+        cause,
+      });
+    }
+  }
+
+  /** Waits until the child has its input, and ends it. */
+  async #drain(options: WaitOptions): Promise<void> {
     const { stdin } = this;
     if (stdin === null) return;
     try {
-      if (input !== undefined) stdin.write(input);
       await stdin.drain(options);
     } catch (error) {
       options.signal?.throwIfAborted();

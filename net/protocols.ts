@@ -14,6 +14,9 @@ import type {
 /**
  * What every protocol may have.
  *
+ * What a method throws, or the promise of an `async` one rejects with, goes to the loop's exception
+ * handler. Nobody waits for such a promise.
+ *
  * @example Counting connections
  * ```ts
  * import { BaseProtocol } from "@asyncio/streams";

@@ -130,7 +130,6 @@ export class PushLoop {
       throw new TypeError(`getBuffer() returned ${show(buffer)}, not a Uint8Array`);
     }
     if (buffer.length === 0) throw new RangeError("getBuffer() returned an empty buffer");
-    const n = this.#buffer.moveTo(buffer);
-    protocol.bufferUpdated?.(n);
+    return protocol.bufferUpdated?.(this.#buffer.moveTo(buffer));
   };
 }

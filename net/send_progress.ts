@@ -4,11 +4,15 @@
  * @module
  */
 
+function closed(): Error {
+  return new Deno.errors.ConnectionAborted("the connection was closed before all was sent");
+}
+
 /** Counts what left, and lets one wait until little is left. */
 export class SendProgress {
   /** How many bytes have left. */
   sent = 0;
-  #over: { error: unknown } | null = null;
+  #failure: unknown = null;
   readonly #waiting = new Set<{ level: number; waiter: PromiseWithResolvers<void> }>();
 
   /** Says that `n` more bytes have left, and how many wait. */
@@ -23,12 +27,14 @@ export class SendProgress {
 
   /** Says that nothing more leaves, because of `error` or, where that is `null`, a regular end. */
   end(error: unknown): void {
-    this.#over = {
-      error: error ??
-        new Deno.errors.ConnectionAborted("the connection was closed before all was sent"),
-    };
-    for (const { waiter } of this.#waiting) waiter.reject(this.#over.error);
+    this.#failure = error ?? closed();
+    for (const { waiter } of this.#waiting) waiter.reject(this.#failure);
     this.#waiting.clear();
+  }
+
+  /** Why nothing more can be sent over a connection that is closing, or closed. */
+  get failure(): unknown {
+    return this.#failure ?? closed();
   }
 
   /**
@@ -38,7 +44,7 @@ export class SendProgress {
    * @param left How many wait now.
    */
   async until(level: number, left: number): Promise<void> {
-    if (this.#over !== null) throw this.#over.error;
+    if (this.#failure !== null) throw this.#failure;
     if (left <= level) return;
     const waiter = Promise.withResolvers<void>();
     this.#waiting.add({ level, waiter });

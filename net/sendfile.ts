@@ -47,7 +47,7 @@ interface Sink {
   send(piece: Uint8Array): Promise<void>;
   /** Waits until all is sent. */
   end(): Promise<void>;
-  /** How many bytes were sent. */
+  /** How many bytes were sent, or can't be taken back. */
   sent(): number;
 }
 
@@ -63,15 +63,17 @@ export async function sendfile(
   }
   if (transport.isClosing()) throw new Error("sendfile() on a transport that is closing");
   const { progress } = transport;
-  // What was written before goes first.
-  const before = progress.sent + transport.getWriteBufferSize();
+  /** What left, and what still will, whatever becomes of this call; what is lost is neither. */
+  const written = () => progress.sent + transport.getWriteBufferSize();
+  const before = written();
   return await sendPieces(file, options, {
     async send(piece) {
+      if (transport.isClosing()) throw progress.failure;
       transport.write(piece);
       await progress.until(PIECE, transport.getWriteBufferSize());
     },
     end: () => progress.until(0, transport.getWriteBufferSize()),
-    sent: () => Math.max(0, progress.sent - before),
+    sent: () => Math.max(0, written() - before),
   });
 }
 

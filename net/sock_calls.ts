@@ -6,10 +6,11 @@
 import { AcceptEndpoint } from "./accept_endpoint.ts";
 import { formatAddr } from "./addresses.ts";
 import type { Carrier } from "./carrier.ts";
+import { isClaimed } from "./claims.ts";
 import { connectTcp, connectUnix } from "./connect.ts";
 import { receive, wait } from "./endpoint.ts";
-import { acceptorOf, connectBy, endpointOf, Socket } from "./socket.ts";
-import { checkHost, checkNumber, checkPort, checkSignal, checkUnixPath, show } from "./validate.ts";
+import { acceptorOf, checkBytes, checkCount, connectBy, endpointOf, Socket } from "./socket.ts";
+import { checkHost, checkPort, checkSignal, checkUnixPath, show } from "./validate.ts";
 import type { WaitOptions } from "./wait_options.ts";
 
 /** The most that one receive asks for, in bytes. */
@@ -20,9 +21,10 @@ const encoder = new TextEncoder();
 /** The ends of listeners that are used as they are: an accept that was given up is not lost. */
 const acceptors = new WeakMap<Deno.Listener, AcceptEndpoint>();
 
-/** Checks that `sock` is a socket. */
+/** Checks that `sock` is a socket, and its caller's own: what a transport has it reads itself. */
 export function checkSocket(sock: unknown): Socket {
   if (!(sock instanceof Socket)) throw new TypeError(`sock is a Socket, not ${show(sock)}`);
+  if (isClaimed(sock) && !sock.closed) throw new Error("the socket is used by a transport");
   return sock;
 }
 
@@ -41,7 +43,7 @@ export async function sockRecv(
 ): Promise<Uint8Array> {
   checkSignal(signal);
   const endpoint = endpointOf(checkSocket(sock));
-  if (checkNumber("n", n, 0) === 0) return new Uint8Array();
+  if (checkCount(n) === 0) return new Uint8Array();
   // A peer that sends little shall cost little: no memory before something has come, and what is
   // returned keeps not much more alive than itself.
   while (!endpoint.readable) await wait((callback) => endpoint.whenReadable(callback), signal);
@@ -58,10 +60,7 @@ export async function sockRecvInto(
 ): Promise<number> {
   checkSignal(signal);
   const endpoint = endpointOf(checkSocket(sock));
-  if (!(buffer instanceof Uint8Array)) {
-    throw new TypeError(`buffer is a Uint8Array, not ${show(buffer)}`);
-  }
-  if (buffer.length === 0) return 0;
+  if (checkBytes("buffer", buffer).length === 0) return 0;
   return await receive(endpoint, buffer, signal) ?? 0;
 }
 

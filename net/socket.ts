@@ -10,7 +10,7 @@ import { ConnEndpoint } from "./conn_endpoint.ts";
 import { withoutDelay } from "./connect.ts";
 import type { Endpoint, Pollable } from "./endpoint.ts";
 import { explain } from "./os_error.ts";
-import { checkNumber, show } from "./validate.ts";
+import { checkHost, checkNumber, checkPort, checkUnixPath, show } from "./validate.ts";
 
 /** A socket's state, from `new Socket()` on. */
 type State =
@@ -23,6 +23,28 @@ type State =
 /** The state that tells a socket's addresses: a closed one keeps them. */
 function lasting(state: State): State {
   return state.kind === "closed" ? state.before : state;
+}
+
+function checkBound(addr: Deno.Addr): Deno.Addr {
+  if (addr?.transport === "unix") return { ...addr, path: checkUnixPath(addr.path) };
+  if (addr?.transport === "tcp") {
+    const hostname = checkHost("addr.hostname", addr.hostname);
+    return { ...addr, hostname, port: checkPort("addr.port", addr.port, 0) };
+  }
+  throw new TypeError("a socket is bound to an address whose transport is tcp or unix");
+}
+
+/** Checks how many bytes are wanted; there may be no limit. */
+export function checkCount(n: number): number {
+  checkNumber("n", n, 0);
+  if (n !== Infinity && !Number.isInteger(n)) throw new TypeError(`n is an integer, not ${n}`);
+  return n;
+}
+
+/** Checks bytes, to send or to be overwritten. */
+export function checkBytes(name: string, value: unknown): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  throw new TypeError(`${name} is a Uint8Array, not ${show(value)}`);
 }
 
 function listenOn(addr: Deno.Addr, backlog: number): Deno.Listener {
@@ -89,10 +111,13 @@ export class Socket implements Disposable {
    */
   constructor(source?: Deno.Conn | Deno.Listener) {
     if (source === undefined) return;
-    if ("accept" in source && typeof source.accept === "function") {
-      this.#state = { kind: "listening", endpoint: new AcceptEndpoint(source) };
-    } else if ("read" in source && typeof source.read === "function") {
-      this.#state = { kind: "connected", endpoint: new ConnEndpoint(withoutDelay(source)) };
+    const { accept, read } = (source ?? {}) as Partial<Deno.Listener & Deno.Conn>;
+    if (typeof accept === "function") {
+      const endpoint = new AcceptEndpoint(source as Deno.Listener);
+      this.#state = { kind: "listening", endpoint };
+    } else if (typeof read === "function") {
+      const endpoint = new ConnEndpoint(withoutDelay(source as Deno.Conn));
+      this.#state = { kind: "connected", endpoint };
     } else {
       throw new TypeError(`a socket is made of a Deno.Conn or Deno.Listener, not ${show(source)}`);
     }
@@ -183,16 +208,14 @@ export class Socket implements Disposable {
    *
    * @param addr A numeric TCP address, port 0 meaning a free one; or a Unix socket's path.
    * @throws {TypeError} If it is neither.
+   * @throws {RangeError} If a part of it is out of range.
    * @throws {Error} If the socket is in use already.
    */
   bind(addr: Deno.Addr): void {
     const state = this.#state;
     if (state.kind === "closed") throw this.#unfit();
     if (state.kind !== "new") throw new Error(`the socket is ${state.kind} already`);
-    if (addr?.transport !== "tcp" && addr?.transport !== "unix") {
-      throw new TypeError("a socket is bound to an address whose transport is tcp or unix");
-    }
-    state.bound = addr;
+    state.bound = checkBound(addr);
   }
 
   /**
@@ -213,7 +236,8 @@ export class Socket implements Disposable {
   }
 
   /**
-   * Takes the connection that waits.
+   * Takes the connection that waits. Over Deno's listener the first call begins to look for one:
+   * it throws, though one may be there. A reader (`loop.addReader`), or `loop.sockAccept`, waits.
    *
    * @returns A socket of its own.
    * @throws {Deno.errors.WouldBlock} If none waits.
@@ -226,16 +250,19 @@ export class Socket implements Disposable {
   }
 
   /**
-   * Takes what has come.
+   * Takes what has come. Over a `Deno.Conn`, a call that finds nothing at hand begins to look: the
+   * first one throws, though something may be there. A reader (`loop.addReader`), or
+   * `loop.sockRecv`, waits.
    *
    * @param n How many bytes to take, at the most.
    * @returns At least one byte; none at the end.
    * @throws {Deno.errors.WouldBlock} If nothing has come yet.
+   * @throws {TypeError} If `n` is no integer.
    * @throws {RangeError} If `n` is negative.
    * @throws {Deno.errors.ConnectionReset} If the connection is lost; other `Deno.errors` likewise.
    */
   recv(n: number): Uint8Array {
-    const buffer = new Uint8Array(Math.min(checkNumber("n", n, 0), 65_536));
+    const buffer = new Uint8Array(Math.min(checkCount(n), 65_536));
     return buffer.subarray(0, this.recvInto(buffer));
   }
 
@@ -244,11 +271,11 @@ export class Socket implements Disposable {
    *
    * @param buffer Where the bytes go.
    * @returns How many bytes, at least one; 0 at the end.
-   * @throws As {@linkcode Socket.recv}.
+   * @throws {TypeError} If it is no `Uint8Array`; else as {@linkcode Socket.recv}.
    */
   recvInto(buffer: Uint8Array): number {
     const endpoint = endpointOf(this);
-    if (buffer.length === 0) return 0;
+    if (checkBytes("buffer", buffer).length === 0) return 0;
     const n = endpoint.recvInto(buffer);
     if (n === undefined) throw new Deno.errors.WouldBlock("nothing has come yet");
     return n ?? 0;
@@ -259,11 +286,12 @@ export class Socket implements Disposable {
    *
    * @param data What to send; it may be reused at once.
    * @returns How many bytes were taken, at least one.
+   * @throws {TypeError} If `data` is no `Uint8Array`; `loop.sockSendAll` takes strings, too.
    * @throws {Deno.errors.WouldBlock} If there is no room now.
    * @throws {Deno.errors.BrokenPipe} If the other end is closed; other `Deno.errors` likewise.
    */
   send(data: Uint8Array): number {
-    const n = endpointOf(this).send(data);
+    const n = endpointOf(this).send(checkBytes("data", data));
     if (n > 0 || data.length === 0) return n;
     throw new Deno.errors.WouldBlock("there is no room to send now");
   }
@@ -275,7 +303,7 @@ export class Socket implements Disposable {
    * @returns How many bytes came, or `null` at the end.
    */
   async read(buffer: Uint8Array): Promise<number | null> {
-    return await endpointOf(this).read(buffer);
+    return await endpointOf(this).read(checkBytes("buffer", buffer));
   }
 
   /**
@@ -285,7 +313,7 @@ export class Socket implements Disposable {
    * @returns How many bytes were taken, at least one.
    */
   async write(data: Uint8Array): Promise<number> {
-    return await endpointOf(this).write(data);
+    return await endpointOf(this).write(checkBytes("data", data));
   }
 
   /** Says that no more bytes come from this end; receiving goes on. */
@@ -293,12 +321,21 @@ export class Socket implements Disposable {
     await endpointOf(this).closeWrite();
   }
 
-  /** Closes the socket: calls that wait end, and those to come fail. It may be called twice. */
+  /**
+   * Closes the socket: calls that wait end, and those to come fail. It may be called twice, and after
+   * what the socket was made of was closed.
+   */
   close(): void {
     const state = this.#state;
     if (state.kind === "closed") return;
     this.#state = { kind: "closed", before: state };
-    if ("endpoint" in state) state.endpoint.close();
+    if (!("endpoint" in state)) return;
+    try {
+      state.endpoint.close();
+    } catch (error) {
+      // It was closed by whoever made it: there is nothing left to free.
+      if (!(error instanceof Deno.errors.BadResource)) throw error;
+    }
   }
 
   /** Closes the socket. */

@@ -6,6 +6,7 @@
 import { concat } from "@std/bytes/concat";
 import type { ExceptionSink } from "../loop/exception_context.ts";
 import { formatAddr } from "./addresses.ts";
+import { callSafely } from "./call_safely.ts";
 import type { Carrier } from "./carrier.ts";
 import type { ConnectionOwner } from "./connection_owner.ts";
 import type { Intake, IntakeSource, PendingRead } from "./intake.ts";
@@ -191,13 +192,10 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
    * connection, as in asyncio.
    */
   #tell<T>(callback: () => T, isFatal = false): T | undefined {
-    try {
-      return callback();
-    } catch (exception) {
+    return callSafely(callback, (exception) => {
       this.#report("Unhandled exception in a protocol's callback", exception);
       if (isFatal) this.#lose(exception);
-      return undefined;
-    }
+    });
   }
 
   #report(message: string, exception: unknown): void {
@@ -504,13 +502,12 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
       // It was closed by whoever made it: there is nothing left to free.
     }
     this.owner?.detach(this);
-    queueMicrotask(() => {
-      try {
-        this.#protocol?.connectionLost?.(error as Error | null);
-      } catch (exception) {
-        this.#report("Unhandled exception in connectionLost", exception);
-      }
-    });
+    queueMicrotask(() =>
+      callSafely(
+        () => this.#protocol?.connectionLost?.(error as Error | null),
+        (exception) => this.#report("Unhandled exception in connectionLost", exception),
+      )
+    );
   }
 }
 

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   getEventLoop,
   openConnection,
+  Protocol,
   type SendableFile,
   SendfileNotAvailableError,
   type Socket,
@@ -142,8 +143,41 @@ Deno.test("an aborted sendfile() leaves the position behind what was sent", asyn
   await ends.theirs.readExactly(1000);
   controller.abort(reason);
   assertEquals(await assertRejects(() => sending), reason);
+  // What the transport was handed still goes out.
+  ends.writer.close();
+  const received = 1000 + (await ends.theirs.read()).length;
+  assert(received < size, `${received} bytes`);
+  assertEquals(await position(file), received);
+});
+
+Deno.test("the position counts what an aborted sendfile() left with the transport", async () => {
+  await using file = await temporaryFile(pattern(1_000_000));
+  const [left, right] = socketPair();
+  const [transport] = await loop.createConnection(() => new Protocol(), { sock: left });
+  const controller = new AbortController();
+  const sending = loop.sendfile(transport, file, { signal: controller.signal, offset: 7 });
+  await loop.sockRecv(right, 1);
+  assert(transport.getWriteBufferSize() > 0); // The pair holds 64 KiB.
+  controller.abort();
+  await assertRejects(() => sending, DOMException);
   const at = await position(file);
-  assert(at >= 1000 && at < size, `position ${at}`);
+  transport.close();
+  assertEquals(await receiveAll(right), pattern(1_000_000).subarray(8, at));
+  right.close();
+});
+
+Deno.test("sendfile() over a transport that is closed meanwhile: what it was handed arrives", async () => {
+  const size = 16 << 20;
+  await using file = await temporaryFile(pattern(size));
+  await using ends = await connected();
+  const sending = loop.sendfile(ends.writer.transport, file);
+  const failing = assertRejects(() => sending, Deno.errors.ConnectionAborted, "closed before");
+  await ends.theirs.readExactly(1000);
+  ends.writer.close();
+  const received = 1000 + (await ends.theirs.read()).length;
+  await failing;
+  assert(received < size, `${received} bytes`);
+  assertEquals(await position(file), received);
 });
 
 Deno.test("sendfile() over a transport that is closed meanwhile is an error", async () => {

@@ -122,6 +122,32 @@ Deno.test("an endpoint with a remote address hears nobody else, and writes to no
   await peer.rest();
 });
 
+Deno.test("a peer's answers are heard, however its address was written", async () => {
+  const peer = await python(
+    "AF_INET",
+    "127.0.0.1",
+    "for _ in range(5): s.sendto(b'answer', s.recvfrom(100)[1])",
+  );
+  const written = {
+    "127.0.0.1": "127.0.0.1",
+    "0.0.0.0": "127.0.0.1",
+    "::ffff:127.0.0.1": "::ffff:127.0.0.1",
+    "0::FFFF:7f00:1": "::ffff:127.0.0.1",
+    "::ffff:0.0.0.0": "::ffff:127.0.0.1",
+  };
+  for (const [hostname, known] of Object.entries(written)) {
+    using own = await endpoint({ remoteAddr: { hostname, port: peer.port } });
+    const { transport, inbox } = own;
+    // As CPython's getpeername() has it.
+    assertEquals((transport.getExtraInfo("peername") as Deno.NetAddr).hostname, known);
+    transport.sendTo("question");
+    assertEquals(await inbox.until(1), ["answer"]);
+  }
+  await peer.rest();
+  using own = await endpoint({ remoteAddr: { hostname: "::", port: 9 } });
+  assertEquals((own.transport.getExtraInfo("peername") as Deno.NetAddr).hostname, "::1");
+});
+
 Deno.test("a broadcast needs allowBroadcast", async () => {
   const peer = await python("AF_INET", "", "print(s.recv(100))");
   const everybody = { transport: "udp", hostname: "127.255.255.255", port: peer.port } as const;
@@ -212,11 +238,13 @@ Deno.test("errors that no errorReceived takes, and those of callbacks, are told 
   const contexts: ExceptionContext[] = [];
   const told = Promise.withResolvers<void>();
   loop.setExceptionHandler((_loop, context) => {
-    if (contexts.push(context) === 2) told.resolve();
+    if (contexts.push(context) === 3) told.resolve();
   });
   class Failing extends DatagramProtocol {
-    override datagramReceived() {
-      throw new Error("datagramReceived failed");
+    #datagrams = 0;
+    override datagramReceived(): void {
+      if (++this.#datagrams === 1) throw new Error("datagramReceived failed");
+      return Promise.reject(new Error("and so did the next one")) as unknown as void;
     }
   }
   const [transport] = await loop.createDatagramEndpoint(() => new Failing(), {
@@ -224,11 +252,13 @@ Deno.test("errors that no errorReceived takes, and those of callbacks, are told 
   });
   transport.sendTo(new Uint8Array(70_000), local(transport));
   transport.sendTo("x", local(transport));
+  transport.sendTo("y", local(transport));
   await told.promise;
   loop.setExceptionHandler(null);
   transport.close();
   assert(contexts[0]!.message.includes("errorReceived"));
   assertEquals((contexts[1]!.exception as Error).message, "datagramReceived failed");
+  assertEquals((contexts[2]!.exception as Error).message, "and so did the next one");
   assert(contexts.every((context) => context.transport === transport));
 });
 
@@ -238,6 +268,7 @@ Deno.test("a port that is taken, and a name that is unknown", async () => {
   await assertRejects(
     () => endpoint({ remoteAddr: { hostname: "no-such-host.invalid", port: 1 } }),
     Deno.errors.NotFound,
+    "cannot look up no-such-host.invalid: ",
   );
 });
 
@@ -245,6 +276,8 @@ Deno.test("bad arguments are refused before anything is opened", async () => {
   const bad = (options: unknown) => () => endpoint(options as Parameters<typeof endpoint>[0]);
   await assertRejects(bad({}), RangeError, "needs a localAddr");
   await assertRejects(bad({ localAddr: { hostname: 1 } }), TypeError);
+  await assertRejects(bad({ localAddr: null }), TypeError, "localAddr is an object with a");
+  await assertRejects(bad({ remoteAddr: 5, family: 4 }), TypeError, "remoteAddr is an object with");
   await assertRejects(bad({ localAddr: { hostname: "127.0.0.1", port: 65_536 } }), RangeError);
   await assertRejects(bad({ remoteAddr: { hostname: "127.0.0.1", port: 0 } }), RangeError);
   await assertRejects(bad({ remoteAddr: { hostname: "127.0.0.1" } }), RangeError);
@@ -268,6 +301,32 @@ Deno.test("bad arguments are refused before anything is opened", async () => {
   assertThrows(() => own.transport.sendTo("x", nowhere), RangeError);
   assertThrows(() => own.transport.sendTo(5 as unknown as string, nowhere), TypeError);
   assertThrows(() => own.transport.sendTo("x", { transport: "unix", path: "/x" }), TypeError);
+});
+
+Deno.test("a socket that is given is as it was made: no other option goes with it", async () => {
+  const sock = createSocket("udp4");
+  await new Promise<void>((done) => sock.bind(0, "127.0.0.1", done));
+  const others = [
+    { localAddr: loopback },
+    { remoteAddr: { hostname: "127.0.0.1", port: 1 } },
+    { family: 4 },
+    { allowBroadcast: true },
+    { reusePort: true },
+  ] as const;
+  for (const other of others) {
+    await assertRejects(() => endpoint({ sock, ...other }), TypeError, "and sock can't both be");
+  }
+  using _own = await endpoint({ sock, family: 0, allowBroadcast: false, reusePort: false });
+});
+
+Deno.test("what is no protocol is refused, and the socket closed", async () => {
+  for (const wrong of [undefined, null, 5, Promise.reject(new Error("async"))]) {
+    await assertRejects(
+      () => loop.createDatagramEndpoint(() => wrong as never, { localAddr: loopback }),
+      TypeError,
+      "protocolFactory returns a protocol, not ",
+    );
+  }
 });
 
 Deno.test({

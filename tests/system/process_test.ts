@@ -1,14 +1,42 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
+  type BaseProtocol,
+  type BaseTransport,
   createSubprocessExec,
   createSubprocessShell,
+  DatagramProtocol,
   type ExceptionContext,
   getEventLoop,
+  newEventLoop,
+  Process,
+  Protocol,
+  type SubprocessOptions,
   SubprocessProtocol,
+  SubprocessStreamProtocol,
 } from "@asyncio/streams";
 
 const text = (bytes: Uint8Array | null) => bytes === null ? null : new TextDecoder().decode(bytes);
 const piped = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+
+Deno.test("a subclass of SubprocessStreamProtocol sees what it feeds to the streams", async () => {
+  const seen: string[] = [];
+  class Tap extends SubprocessStreamProtocol {
+    override pipeDataReceived(fd: number, data: Uint8Array): void {
+      seen.push(`${fd} ${text(data)}`);
+      super.pipeDataReceived(fd, data);
+    }
+  }
+  const loop = getEventLoop();
+  const [transport, protocol] = await loop.subprocessExec(
+    () => new Tap(undefined, loop),
+    "echo",
+    ["hello"],
+    { stdin: "null" },
+  );
+  await using child = new Process(transport, protocol);
+  assertEquals(text((await child.communicate())[0]), "hello\n");
+  assertEquals(seen, ["1 hello\n"]);
+});
 
 /** Whether a process is there; its parent has to be told of its exit first. */
 function isAlive(pid: number): boolean {
@@ -55,6 +83,33 @@ Deno.test("communicate() can be abandoned, and the child talked to again", async
 Deno.test("communicate() refuses input for a child that takes none", async () => {
   await using child = await createSubprocessExec("true");
   await assertRejects(() => child.communicate({ input: "x" }), TypeError, "stdin");
+  await child.wait();
+});
+
+Deno.test("communicate() refuses input behind the input's end, and touches nothing", async () => {
+  await using child = await createSubprocessExec("cat", [], { stdin: "piped", stdout: "piped" });
+  assertEquals((await child.communicate({ input: "once" })).map(text), ["once", null]);
+  await assertRejects(() => child.communicate({ input: "more" }), Error, "has been closed");
+  assertEquals((await child.communicate()).map(text), ["", null]);
+
+  await using other = await createSubprocessExec("cat", [], { stdin: "piped", stdout: "piped" });
+  other.stdin!.write("before");
+  other.stdin!.writeEof();
+  await assertRejects(() => other.communicate({ input: "behind" }), Error, "has been closed");
+  // No read was left under way.
+  assertEquals(text(await other.stdout!.readExactly(6)), "before");
+  const signal = {} as AbortSignal;
+  await assertRejects(() => other.communicate({ signal }), TypeError, "signal");
+  await assertRejects(() => other.wait({ signal }), TypeError, "signal");
+  await other.wait();
+});
+
+Deno.test("communicate() that fails leaves no read under way", async () => {
+  await using child = await createSubprocessShell("echo out; read x", piped);
+  const reading = child.stderr!.read(1);
+  await assertRejects(() => child.communicate(), Error, "another read");
+  assertEquals(text(await child.stdout!.readLine()), "out\n");
+  assertEquals(text(await reading), "");
   await child.wait();
 });
 
@@ -126,8 +181,11 @@ Deno.test("signals: sent by name, told as negative numbers, and ignored after th
     assertEquals(child.returncode, null);
     child.sendSignal(signal);
     assertEquals(await child.wait(), -number);
+    // By then the system may have given the id to another process.
+    for (const late of ["SIGTERM", "SIGKILL", "SIGUSR1"] as const) child.sendSignal(late);
     child.kill();
     child.terminate();
+    assertEquals(child.returncode, -number);
   }
   await using child = await createSubprocessExec("sleep", ["60"]);
   assertThrows(() => child.sendSignal("SIGNONE" as Deno.Signal), TypeError);
@@ -140,6 +198,24 @@ Deno.test("an aborted signal asks the child to stop", async () => {
   assertEquals(await child.wait(), -15);
   const late = createSubprocessExec("sleep", ["60"], { signal: abort.signal });
   assertEquals(await late.catch((error) => error), abort.signal.reason);
+});
+
+Deno.test("a signal that is aborted in connectionMade() asks the child to stop, too", async () => {
+  const abort = new AbortController();
+  const exited = Promise.withResolvers<void>();
+  class Abort extends SubprocessProtocol {
+    override connectionMade() {
+      abort.abort();
+    }
+    override connectionLost() {
+      exited.resolve();
+    }
+  }
+  const { signal } = abort;
+  const loop = getEventLoop();
+  const [transport] = await loop.subprocessExec(() => new Abort(), "sleep", ["60"], { signal });
+  await exited.promise;
+  assertEquals(transport.getReturncode(), -15);
 });
 
 Deno.test("the limit holds for the child's lines", async () => {
@@ -180,6 +256,43 @@ Deno.test("what can't be started says so", async () => {
   await assertRejects(() => createSubprocessExec("true", [], { limit: -1 }), RangeError);
 });
 
+Deno.test("bad arguments are refused before anything is called or started", async () => {
+  let made = 0;
+  const refused = async (
+    kind: typeof TypeError | typeof RangeError,
+    message: string,
+    options: SubprocessOptions,
+    args: string[] = [],
+    program = "true",
+  ) => {
+    const factory = () => (made++, new SubprocessProtocol());
+    const starting = getEventLoop().subprocessExec(factory, program, args, options);
+    await assertRejects(() => starting, kind, message);
+  };
+  for (const name of ["uid", "gid"]) {
+    // What is no id left the child with its parent's rights.
+    for (const id of [NaN, 1.5, "0", null]) {
+      await refused(TypeError, `${name} is an integer`, { [name]: id } as SubprocessOptions);
+    }
+    for (const id of [-1, 2 ** 32 - 1, 2 ** 32]) {
+      await refused(RangeError, `${name} is between 0 and 4294967294`, { [name]: id });
+    }
+  }
+  await refused(TypeError, "env is an object", { env: null as never });
+  await refused(TypeError, "env.A is a string, not 5", { env: { A: 5 as never } });
+  await refused(RangeError, "env.A must not contain a NUL", { env: { A: "a\0b" } });
+  await refused(RangeError, "A=B", { env: { "A=B": "c" } });
+  await refused(RangeError, "environment variable", { env: { "": "c" } });
+  await refused(RangeError, "args[1] must not contain a NUL", {}, ["a", "a\0b"]);
+  await refused(RangeError, "program must not contain a NUL", {}, [], "tr\0ue");
+  await refused(TypeError, "cwd is a string or a URL", { cwd: 5 as never });
+  await refused(RangeError, "cwd must not contain a NUL", { cwd: "/\0" });
+  await refused(TypeError, "stdin", { stdin: "pipe" as never });
+  await refused(TypeError, "signal", { signal: {} as never });
+  await assertRejects(() => createSubprocessShell("a\0b"), RangeError, "command");
+  assertEquals(made, 0);
+});
+
 Deno.test("errors of callbacks are told, also of the last ones", async () => {
   const loop = getEventLoop();
   const contexts: ExceptionContext[] = [];
@@ -189,9 +302,9 @@ Deno.test("errors of callbacks are told, also of the last ones", async () => {
     override processExited() {
       throw new Error("processExited failed");
     }
-    override connectionLost() {
+    override connectionLost(): void {
       done.resolve();
-      throw new Error("connectionLost failed");
+      return Promise.reject(new Error("connectionLost failed")) as unknown as void;
     }
   }
   const [transport] = await loop.subprocessExec(() => new Failing(), "true", [], { stdin: "null" });
@@ -204,6 +317,47 @@ Deno.test("errors of callbacks are told, also of the last ones", async () => {
   ]);
   assert(contexts.every((context) => context.transport === transport));
   assert(contexts[0]!.message.includes(`process ${transport.getPid()}`));
+});
+
+Deno.test("debug mode reports endpoints, children and pipes that are open at the loop's end", async () => {
+  const loop = newEventLoop();
+  loop.setDebug(true);
+  const contexts: ExceptionContext[] = [];
+  loop.setExceptionHandler((_loop, context) => void contexts.push(context));
+  const open = async () => {
+    const lost = [0, 1, 2, 3].map(() => Promise.withResolvers<void>());
+    const losing = <P extends BaseProtocol>(index: number, protocol: P) => () =>
+      Object.assign(protocol, { connectionLost: () => lost[index]!.resolve() });
+    const family = { family: 4 } as const;
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const opened = [
+      await loop.createDatagramEndpoint(losing(0, new DatagramProtocol()), family),
+      await loop.subprocessExec(losing(1, new SubprocessProtocol()), "sleep", ["60"]),
+      await loop.connectReadPipe(losing(2, new Protocol()), readable),
+      await loop.connectWritePipe(losing(3, new Protocol()), writable),
+    ];
+    const transports = opened.map(([transport]) => transport as BaseTransport);
+    const close = async () => {
+      for (const transport of transports) transport.close();
+      await Promise.all(lost.map(({ promise }) => promise));
+    };
+    return { transports, close };
+  };
+  const closed = await open();
+  await closed.close();
+  const { transports, close } = await open();
+  loop.close();
+  await close();
+  assertEquals(contexts.map(({ transport }) => transport === transports.shift()), [
+    true,
+    true,
+    true,
+    true,
+  ]);
+  for (const { message, sourceTraceback } of contexts) {
+    assertEquals(message, "The loop of an unclosed transport was closed");
+    assert(sourceTraceback?.includes("process_test.ts"), sourceTraceback);
+  }
 });
 
 Deno.test("the transport knows its child, its pipes, and no peer", async () => {

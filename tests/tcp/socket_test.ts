@@ -158,6 +158,19 @@ Deno.test("an aborted sockAccept() loses no connection, of a Deno.Listener eithe
   listener.close();
 });
 
+Deno.test("a socket can be closed though what it was made of is closed already", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const conns = await Promise.all([Deno.connect({ port: listener.addr.port }), listener.accept()]);
+  const listening = new Socket(listener);
+  const accepting = assertRejects(() => loop.sockAccept(listening));
+  const [plain, flushing] = conns.map((conn) => new Socket(conn));
+  flushing!.send(new Uint8Array(10));
+  listener.close();
+  for (const conn of conns) conn.close();
+  for (const socket of [listening, plain!, flushing!]) socket.close();
+  await accepting;
+});
+
 Deno.test("closing a socket that listens ends sockAccept()", async () => {
   const server = listening();
   const accepting = loop.sockAccept(server);

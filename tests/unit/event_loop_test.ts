@@ -80,6 +80,49 @@ Deno.test("runUntilComplete() fails if the loop is stopped before", async () => 
   future.cancel();
 });
 
+Deno.test("runUntilComplete() refuses a future of another loop: it would never see its end", async () => {
+  using loop = newEventLoop();
+  using other = newEventLoop();
+  const future = other.createFuture<number>();
+  await assertRejects(() => loop.runUntilComplete(future), RangeError, "another loop");
+  assertEquals(await loop.runUntilComplete(() => "still usable"), "still usable");
+});
+
+Deno.test("runUntilComplete() that ends early, in the batch of its future, ends no later run", async () => {
+  using loop = newEventLoop();
+  const endings: ((controller: AbortController) => void)[] = [
+    (controller) => controller.abort(new Error("enough")),
+    () => loop.stop(),
+  ];
+  for (const end of endings) {
+    const controller = new AbortController();
+    const future = loop.createFuture<number>();
+    loop.callSoon(() => {
+      future.setResult(1);
+      end(controller);
+    });
+    const result = await loop.runUntilComplete(future, controller).catch((error) => error.message);
+    assertEquals(result, controller.signal.aborted ? "enough" : 1);
+    assertEquals(await loop.runUntilComplete(() => sleep(1, "the next run")), "the next run");
+  }
+});
+
+Deno.test("bad options of a run are refused before anything is called", async () => {
+  using loop = newEventLoop();
+  let called = false;
+  const main = () => called = true;
+  const signal = {} as AbortSignal;
+  await assertRejects(() => run(main, { signal }), TypeError, "signal is an AbortSignal");
+  await assertRejects(() => run(main, { debug: "no" as never }), TypeError, "debug is a boolean");
+  await assertRejects(() => loop.runForever({ signal }), TypeError, "signal is an AbortSignal");
+  await assertRejects(() => loop.runUntilComplete(main, { signal }), TypeError, "signal");
+  await assertRejects(() => sleep(1, null, { signal }), TypeError, "signal is an AbortSignal");
+  assertThrows(() => loop.setDebug("no" as never), TypeError, "enabled is a boolean");
+  assertEquals(loop.allTasks(), []);
+  await loop.runUntilComplete(() => sleep(0));
+  assertEquals(called, false);
+});
+
 Deno.test("callbacks of a loop that does not run wait for its next run", async () => {
   using loop = newEventLoop();
   let calls = 0;
@@ -196,7 +239,7 @@ Deno.test("run() cancels what is left and waits for it", async () => {
         throw error;
       }
     });
-    loop.createTask(() => sleep(60_000)); // can't be told: must not be waited for
+    loop.createTask(() => new Promise(() => {})); // can't be told: must not be waited for
     await sleep(1);
   });
   assertEquals(log, ["CancelledError", "cleaned up"]);
@@ -255,6 +298,38 @@ Deno.test("sleep() works beside a default loop that was stopped", async () => {
   await sleep(1);
   await sleep(0);
   loop.close();
+});
+
+Deno.test("sleep() outlasts the run that it began in: its caller may be no part of that", async () => {
+  const slept: Promise<string>[] = [];
+  await run(() => void slept.push(sleep(5, "a while"), sleep(0, "a moment")));
+  assertEquals(await Promise.all(slept), ["a while", "a moment"]);
+
+  using loop = newEventLoop();
+  loop.callSoon(() => {
+    loop.stop();
+    slept.push(sleep(2, "longer"), sleep(1, "stopped"));
+  });
+  await loop.runForever();
+  assertEquals(await Promise.race(slept.slice(2)), "stopped");
+  assertEquals(await slept[2], "longer");
+});
+
+Deno.test("sleep() that outlasts a run of the default loop goes on once, and can be aborted", async () => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const order: string[] = [];
+  let slept: Promise<unknown>[] = [];
+  await getEventLoop().runUntilComplete(() => {
+    slept = [
+      sleep(60_000, 0, { signal }).catch(({ message }) => order.push(message)),
+      sleep(1).then(() => order.push("awake")),
+    ];
+  });
+  await slept[1];
+  controller.abort(new Error("enough"));
+  await slept[0];
+  assertEquals(order, ["awake", "enough"]);
 });
 
 Deno.test("shutdownAsyncGens() and shutdownDefaultExecutor() have nothing to wait for", async () => {

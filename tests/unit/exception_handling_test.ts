@@ -73,6 +73,19 @@ Deno.test("a handler that throws falls back to the default one, with both errors
   }
 });
 
+Deno.test("a handler that rejects falls back, too", async () => {
+  using loop = newEventLoop();
+  loop.setExceptionHandler(() => Promise.reject(new Error("later")));
+  const lines = await printed("error", async () => {
+    loop.callExceptionHandler({ message: "First", exception: new Error("original") });
+    await sleep(0);
+  });
+  assertEquals(lines.length, 1);
+  for (const part of ["Unhandled error in exception handler", "later", "First", "original"]) {
+    assert(lines[0]?.includes(part), lines[0]);
+  }
+});
+
 Deno.test("even a default handler that throws loses nothing", async () => {
   class Broken extends EventLoop {
     override defaultExceptionHandler(): void {

@@ -92,6 +92,7 @@ Deno.test("errors come back with their kind, message, stack and properties", asy
       if (kind === "deno") throw new Deno.errors.NotFound("no such thing");
       if (kind === "dom") throw new DOMException("stopped", "AbortError");
       if (kind === "value") throw { code: 7 };
+      if (kind === "aggregate") throw new AggregateError([new RangeError("one"), 2], "several");
       class CustomError extends Error {
         override name = "CustomError";
         code = "E_CUSTOM";
@@ -116,6 +117,14 @@ Deno.test("errors come back with their kind, message, stack and properties", asy
     const dom = await caught("dom");
     assert(dom instanceof DOMException && dom.name === "AbortError");
     assertEquals({ ...(await caught("value")) }, { code: 7 } as object);
+    const several = await caught("aggregate");
+    assert(several instanceof AggregateError && several.errors[0] instanceof RangeError);
+    assertEquals([several.message, several.errors[0].message, several.errors[1]], [
+      "several",
+      "one",
+      2,
+    ]);
+    assertEquals(Object.keys(several), []);
     const custom = await caught("custom");
     assert(custom instanceof Error);
     assertEquals([custom.name, custom.message, custom.code], ["CustomError", "my own", "E_CUSTOM"]);
@@ -131,20 +140,41 @@ Deno.test("what can't be sent is refused", async () => {
     assertThrows(() => submit(null), TypeError);
     assertThrows(() => submit("1 + 1"), TypeError);
     const outer = 1;
-    await assertRejects(async () => await submit(() => outer), ReferenceError, "outer");
+    await assertRejects(
+      async () => await submit(() => outer),
+      ReferenceError,
+      "outer is not defined: a function that a worker is sent must be self-contained",
+    );
     await assertRejects(
       async () => await submit(() => () => {}),
       TypeError,
       "result can't be sent",
     );
     const take = (f: () => void) => f();
-    await assertRejects(
-      async () => await loop.runInExecutor(null, take, () => {}),
+    assertThrows(
+      () => loop.runInExecutor(null, take, () => {}),
       TypeError,
       "argument can't be sent",
     );
+    await assertRejects(
+      async () => await submit(() => Promise.reject(() => {})),
+      TypeError,
+      "what the function threw can't be sent",
+    );
     assertEquals(await loop.runInExecutor(null, () => "still working"), "still working");
   });
+});
+
+Deno.test("arguments are copied at the call, whether a worker is free or not", async () => {
+  await using executor = new WorkerExecutor({ maxWorkers: 1 });
+  const sum = (data: Uint8Array) => data.reduce((sum, byte) => sum + byte, 0);
+  const data = new Uint8Array(10);
+  const sums = [1, 2, 3].map((byte) => executor.submit(sum, data.fill(byte)));
+  data.fill(9);
+  assertEquals(await Promise.all(sums), [10, 20, 30]);
+  const shared = new Int32Array(new SharedArrayBuffer(4));
+  await executor.submit((numbers: Int32Array) => void (numbers[0] = 5), shared);
+  assertEquals(shared[0], 5);
 });
 
 Deno.test("a function that ends its worker fails, and the next one gets another", async () => {
@@ -177,6 +207,44 @@ Deno.test("shutdown() gives up after its timeout, and ends what hangs", async ()
   }
   await assertRejects(() => executor.shutdown({ timeout: -1 }), RangeError);
   assertThrows(() => new WorkerExecutor({ maxWorkers: 0 }), RangeError);
+});
+
+Deno.test("shutdown() waits for longer than a timer can, with the longest timeouts", async () => {
+  for (const timeout of [Infinity, 2 ** 31]) {
+    const executor = new WorkerExecutor({ maxWorkers: 1 });
+    const job = executor.submit(block, 20);
+    await executor.shutdown({ timeout });
+    assertEquals(await job, 20);
+  }
+});
+
+Deno.test("shutdown() that is aborted goes on: the wait ends, not the work", async () => {
+  using loop = newEventLoop();
+  const executor = new WorkerExecutor({ maxWorkers: 1 });
+  loop.setDefaultExecutor(executor);
+  const job = executor.submit(block, 30);
+  const controller = new AbortController();
+  const waits = [executor.shutdown(controller), loop.shutdownDefaultExecutor(controller)];
+  controller.abort(new Error("enough"));
+  for (const wait of waits) await assertRejects(() => wait, Error, "enough");
+  await assertRejects(() => executor.shutdown(controller), Error, "enough");
+  assertThrows(() => executor.submit(block, 1), Error, "shut down");
+  assertEquals(await job, 30);
+  await executor.shutdown();
+});
+
+Deno.test("shutdownDefaultExecutor() with bad options shuts nothing down", async () => {
+  using loop = newEventLoop();
+  await assertRejects(() => loop.shutdownDefaultExecutor({ timeout: -1 }), RangeError, "timeout");
+  await assertRejects(() => loop.shutdownDefaultExecutor({ timeout: NaN }), TypeError, "timeout");
+  const signal = {} as AbortSignal;
+  await assertRejects(() => loop.shutdownDefaultExecutor({ signal }), TypeError, "signal");
+  const inline = {
+    submit: <A extends unknown[], R>(f: (...args: A) => R, ...args: A) => f(...args),
+  };
+  loop.setDefaultExecutor(inline as never);
+  const result = loop.runInExecutor(null, () => "open");
+  assertEquals(await loop.runUntilComplete(result), "open");
 });
 
 Deno.test("shutdown() without work, and right after the first job, leaves nothing behind", async () => {

@@ -73,6 +73,13 @@ Deno.test("closing a read pipe cancels its stream", async () => {
   assertEquals(protocol.log, ["made", "lost"]);
 });
 
+Deno.test("a read pipe whose cancel() never ends is closed all the same", async () => {
+  const stream = new ReadableStream<Uint8Array>({ cancel: () => new Promise(() => {}) });
+  const [transport, protocol] = await loop.connectReadPipe(() => new Log(), stream);
+  transport.close();
+  assertEquals(await protocol.lost.promise, null);
+});
+
 Deno.test("a read pipe's error, or what is no bytes, is told to connectionLost()", async () => {
   const failing = new ReadableStream<Uint8Array>({ pull: () => Promise.reject(new Error("bad")) });
   const [, protocol] = await loop.connectReadPipe(() => new Log(), failing);
@@ -102,6 +109,23 @@ Deno.test("connectWritePipe() writes in order, and closes behind the last byte",
   transport.close();
   assertEquals(await new Response(readable).bytes(), data);
   assertEquals(await protocol.lost.promise, null);
+});
+
+Deno.test("what a write pipe's stream was given is its own: a later write never changes it", async () => {
+  const kept: Uint8Array[] = [];
+  const keep = new TransformStream<Uint8Array, Uint8Array>({
+    transform: (data) => void kept.push(data),
+  });
+  const [transport, protocol] = await loop.connectWritePipe(() => new Log(), keep.writable);
+  const reading = new Response(keep.readable).bytes();
+  for (const word of ["one", "two", "three"]) {
+    transport.write(word);
+    await turns();
+  }
+  transport.close();
+  await protocol.lost.promise;
+  await reading;
+  assertEquals(kept.map(text), ["one", "two", "three"]);
 });
 
 Deno.test("a StreamWriter over a pipe waits for who reads it", async () => {

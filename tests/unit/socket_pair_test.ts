@@ -241,3 +241,74 @@ Deno.test("two tasks that only talk over a socket pair let others run", async ()
   await talks;
   right.close();
 });
+
+Deno.test("a socket that a transport has is refused to everybody else, until that closes it", async () => {
+  const [left, right] = socketPair();
+  const factory = () => new Protocol();
+  const [transport] = await loop.createConnection(factory, { sock: left });
+  const taken = "is used by a transport";
+  assertThrows(() => loop.addReader(left, () => {}), Error, taken);
+  assertThrows(() => loop.removeReader(left), Error, taken);
+  assertThrows(() => loop.addWriter(left, () => {}), Error, taken);
+  await assertRejects(() => loop.sockRecv(left, 1), Error, taken);
+  await assertRejects(() => loop.sockSendAll(left, "x"), Error, taken);
+  await assertRejects(() => loop.createConnection(factory, { sock: left }), Error, taken);
+  await assertRejects(() => loop.createUnixConnection(factory, null, { sock: left }), Error, taken);
+  await assertRejects(() => loop.connectAcceptedSocket(factory, left), Error, taken);
+  transport.abort();
+  await assertRejects(() => loop.sockRecv(left, 1), BadResource);
+  right.close();
+});
+
+Deno.test("a socket that no transport could be made of is its owner's again", async () => {
+  const [left, right] = socketPair();
+  const signal = AbortSignal.abort(new Error("enough"));
+  const factory = () => new Protocol();
+  await assertRejects(
+    () => loop.createConnection(factory, { sock: left, signal }),
+    Error,
+    "enough",
+  );
+  await assertRejects(() => loop.connectAcceptedSocket(factory, left, { signal }), Error, "enough");
+  await loop.sockSendAll(left, "x");
+  assertEquals(text(right.recv(1)), "x");
+  left.close();
+  right.close();
+});
+
+Deno.test("what is no protocol is refused, and the connection closed", async () => {
+  for (const wrong of [undefined, null, 5, Promise.reject(new Error("async"))]) {
+    const [left, right] = socketPair();
+    await assertRejects(
+      () => loop.createConnection(() => wrong as never, { sock: left }),
+      TypeError,
+      "protocolFactory returns a protocol, not ",
+    );
+    assertEquals(left.closed, true);
+    right.close();
+  }
+});
+
+Deno.test("sockets refuse what is no count, no bytes, no address and no connection", async () => {
+  const [left, right] = socketPair();
+  const wrong = (value: unknown) => value as never;
+  await assertRejects(() => loop.sockRecv(left, 0.5), TypeError, "n is an integer");
+  assertThrows(() => left.recv(0.5), TypeError, "n is an integer");
+  assertThrows(() => left.recv(NaN), TypeError, "n is a number");
+  assertThrows(() => left.recvInto(wrong(new ArrayBuffer(4))), TypeError, "buffer is a Uint8Array");
+  assertThrows(() => left.send(wrong("text")), TypeError, "data is a Uint8Array");
+  assertThrows(() => left.send(wrong(undefined)), TypeError, "data is a Uint8Array");
+  await assertRejects(() => left.read(wrong(4)), TypeError, "buffer is a Uint8Array");
+  await assertRejects(() => left.write(wrong("text")), TypeError, "data is a Uint8Array");
+  for (const source of [5, null, "text", {}]) {
+    assertThrows(() => new Socket(wrong(source)), TypeError, "a socket is made of a Deno.Conn");
+  }
+  const tcp = { transport: "tcp", hostname: "127.0.0.1", port: 0 } as const;
+  assertThrows(() => new Socket().bind({ ...tcp, port: wrong("80") }), TypeError, "addr.port");
+  assertThrows(() => new Socket().bind({ ...tcp, port: -1 }), RangeError, "addr.port");
+  assertThrows(() => new Socket().bind({ ...tcp, hostname: wrong(1) }), TypeError, "hostname");
+  assertThrows(() => new Socket().bind({ transport: "unix", path: "" }), RangeError, "path");
+  assertThrows(() => new Socket().bind({ ...tcp, transport: "udp" }), TypeError, "tcp or unix");
+  left.close();
+  right.close();
+});

@@ -3,6 +3,7 @@ import {
   CancelledError,
   type CreateTaskOptions,
   type ExceptionContext,
+  Future,
   getEventLoop,
   newEventLoop,
   sleep,
@@ -50,6 +51,33 @@ Deno.test("a task fails with what its function throws, at once or later", async 
   const later = loop.createTask(() => Promise.reject(new RangeError("later")));
   await assertRejects(async () => await later, RangeError, "later");
   assertEquals((later.exception() as Error).message, "later");
+});
+
+Deno.test("a task does with a thenable what await does, also with a broken one", async () => {
+  using loop = newEventLoop();
+  const refuse = () => {
+    throw new Error("broken");
+  };
+  const broken: unknown[] = [{ then: refuse }, Object.defineProperty({}, "then", { get: refuse })];
+  for (const thenable of broken) {
+    await assertRejects(() => loop.runUntilComplete(() => thenable), Error, "broken");
+  }
+  type Settle = (value: unknown) => void;
+  const nested = {
+    then(resolve: Settle, reject: Settle) {
+      resolve(Promise.resolve("the value"));
+      reject(new Error("too late to count"));
+    },
+  };
+  assertEquals(await loop.runUntilComplete(() => nested as PromiseLike<unknown>), "the value");
+});
+
+Deno.test("a future or a task without a loop says who makes one", () => {
+  type Loose = new (...args: unknown[]) => unknown;
+  for (const args of [[], [{}], [{ loop: null }]]) {
+    assertThrows(() => new (Future as unknown as Loose)(...args), TypeError, "createFuture()");
+    assertThrows(() => new (Task as Loose)(() => {}, ...args), TypeError, "createTask()");
+  }
 });
 
 Deno.test("a task can be neither of nothing nor ended from outside", () => {

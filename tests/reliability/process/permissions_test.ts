@@ -285,7 +285,7 @@ const cases: Record<string, (to: string) => Promise<void>> = {
   async "send datagrams to `example.com:53`"(to) {
     using echo = await datagramEcho();
     const flags = flagsOf(to, {
-      "example.com": "localhost",
+      "example.com:53": `localhost:${echo.port}`,
       "93.184.215.14:53": `127.0.0.1:${echo.port}`,
     });
     await needs(flags, sendsDatagram("localhost", echo.port), "hello");
