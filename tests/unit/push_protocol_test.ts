@@ -204,6 +204,28 @@ Deno.test("an error in any other callback is reported, and the connection goes o
   }
 });
 
+Deno.test("what an async method of a protocol rejects with is reported, and ends no process", async () => {
+  const rejecting = () => Promise.reject(error) as never;
+  for (const name of ["connectionMade", "dataReceived", "connectionLost"] as const) {
+    const protocol = new Recorder();
+    protocol[name] = rejecting;
+    const { carrier, transport, sink } = memoryProtocol(protocol);
+    carrier.send("x");
+    await turns(3);
+    assertEquals(transport.isClosing(), name === "dataReceived");
+    transport.abort();
+    await turns();
+    assertEquals(sink.contexts.map((context) => context.exception), [error]);
+  }
+  const protocol = new Buffered();
+  protocol.bufferUpdated = rejecting;
+  const { carrier, sink } = memoryProtocol(protocol);
+  carrier.send("x");
+  await turns(3);
+  assertEquals(sink.contexts[0]?.exception, error);
+  assert(carrier.closed);
+});
+
 Deno.test("an error in connectionLost() is reported", async () => {
   const protocol = new Recorder();
   protocol.connectionLost = throwing;
