@@ -10,10 +10,17 @@ import type { ExceptionContext } from "./exception_context.ts";
 export function printException(context: ExceptionContext): void {
   const { message, exception, sourceTraceback, ...rest } = context;
   const details: unknown[] = [];
-  if (exception !== undefined) details.push(exception);
+  if (exception !== undefined) details.push(...withHidden(exception));
   if (Object.keys(rest).length > 0) details.push(rest);
   if (sourceTraceback !== undefined) details.push(`\nMade at\n${sourceTraceback}`);
   console.error(message, ...details);
+}
+
+/** `exception` and, where disposal failed, too, what hides in it: Deno prints neither. */
+function withHidden(exception: unknown): unknown[] {
+  if (!(exception instanceof SuppressedError)) return [exception];
+  const { error, suppressed } = exception;
+  return [exception, "\nFirst:", ...withHidden(suppressed), "\nThen:", ...withHidden(error)];
 }
 
 /**

@@ -47,6 +47,14 @@ Deno.test("a callback that throws, or returns a promise that rejects, is reporte
   assertStrictEquals(contexts[0]?.handle, handle);
 });
 
+Deno.test("the default handler prints both errors where disposal failed, too", async () => {
+  const exception = new SuppressedError(new Error("closing failed"), new Error("bad request"));
+  const lines = await printed("error", () => {
+    getEventLoop().callExceptionHandler({ message: "A handler failed", exception });
+  });
+  assert(/First: Error: bad request.*Then: Error: closing failed/s.test(lines[0]!), lines[0]);
+});
+
 Deno.test("the default handler prints the message, the exception and what is known", async () => {
   const lines = await printed("error", () => {
     getEventLoop().callExceptionHandler({
