@@ -126,7 +126,7 @@ export interface CreateDefaultContextOptions extends SSLContext {
  */
 export function createDefaultContext(options: CreateDefaultContextOptions = {}): SSLContext {
   if (typeof options !== "object" || options === null) {
-    throw new TypeError(`the options are an object, not ${show(options)}`);
+    throw new TypeError(`the options are an object, not ${brief(options)}`);
   }
   const { caFile, certFile, keyFile, ...own } = options;
   exclusive(options, "cert", "certFile");
