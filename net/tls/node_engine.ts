@@ -76,7 +76,7 @@ class Handshake {
   #alerted = false;
   /** A read of the inner carrier is under way. */
   #pulling = false;
-  /** The peer is a server that has shown a good certificate. */
+  /** The peer is a server that has shown its certificate, and this side does not refuse it. */
   #judged = false;
   #socket: TLSSocket | null = null;
   #carrier: TlsCarrier | null = null;
@@ -137,6 +137,7 @@ class Handshake {
         this.#fail(sslError("UNEXPECTED_EOF", this.#inner.remoteAddr));
       }
     } catch (error) {
+      this.#pulling = false;
       this.#broke(error);
     }
   }
