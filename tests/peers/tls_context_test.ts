@@ -19,6 +19,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import { checkedCertificates } from "../../net/tls/credentials.ts";
 import { openTls } from "../../net/tls/open_tls.ts";
 import { planUpgrade } from "../../net/tls/plan.ts";
 import { certificates } from "./certificates.ts";
@@ -87,6 +88,19 @@ test("every certificate of a text is looked at", async () => {
   );
   const ssl = { caCerts: [authority.cert + unreadable] };
   await assertRejects(() => openConnection("127.0.0.1", 1, { ssl }), RangeError, "caCerts");
+});
+
+Deno.test("a context is looked at once, and again when one of its texts is another", () => {
+  const context = { ...trusting, cert: good.cert, key: good.key };
+  const once = checkedCertificates(context);
+  assertEquals(once.authorities?.length, 1);
+  assert(checkedCertificates(context) === once);
+  context.caCerts = [authority.cert, authority.cert];
+  assertEquals(checkedCertificates(context).authorities?.length, 2);
+  context.key = other.key;
+  assertThrows(() => checkedCertificates(context), RangeError, "does not belong");
+  context.key = good.key;
+  assertEquals(checkedCertificates(context).authorities?.length, 2);
 });
 
 test("createDefaultContext() names the file that has not what it should", async () => {
