@@ -33,6 +33,7 @@ export class CarrierDuplex extends Duplex {
   #written: Promise<void> = Promise.resolve();
   /** {@linkcode endWith} was called. */
   #ended = false;
+  #firstByte: number | null = null;
 
   /**
    * Makes a stream.
@@ -44,6 +45,11 @@ export class CarrierDuplex extends Duplex {
     super({ allowHalfOpen: true, autoDestroy: false });
     this.#carrier = carrier;
     this.#failed = failed;
+  }
+
+  /** The first byte that came, or `null`. */
+  get firstByte(): number | null {
+    return this.#firstByte;
   }
 
   /** Settles when all that was written so far has left, or can't. */
@@ -88,6 +94,7 @@ export class CarrierDuplex extends Duplex {
     const buffer = this.#buffer;
     const n = await this.#carrier.read(buffer);
     if (n === null) return false;
+    this.#firstByte ??= buffer[0]!;
     this.push(buffer.subarray(0, n));
     // Whoever listens to "data" has copied the bytes by now; otherwise the stream keeps them.
     const kept = this.readableLength > 0;

@@ -53,7 +53,7 @@ export class DuplexCarrier implements Carrier {
     this.remoteAddr = remoteAddr;
     stream.pause();
     stream.on("data", (piece: Piece) => this.#received(piece));
-    stream.on("end", () => this.#end());
+    stream.on("end", () => this.end());
     stream.on("error", (error) => this.fail(error));
     stream.on("close", () => this.fail(new Deno.errors.Interrupted("the connection was closed")));
   }
@@ -94,7 +94,8 @@ export class DuplexCarrier implements Carrier {
     this.#settle();
   }
 
-  #end(): void {
+  /** Reads that wait, and those to come, get the end once all that came is read. */
+  protected end(): void {
     this.#ended = true;
     this.#settle();
   }

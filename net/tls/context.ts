@@ -4,15 +4,20 @@
  * @module
  */
 import { checkFlag, show } from "../validate.ts";
+import { asciiName } from "./host_names.ts";
+import { certificatesIn, isEncrypted, privateKeyIn } from "./pem.ts";
 
 /** A version of TLS. */
 export type TLSVersion = "TLSv1.2" | "TLSv1.3";
 
 /** A certificate and its private key. */
 export interface CertChain {
-  /** The certificate as PEM text, the authorities between it and a root behind it. */
+  /**
+   * The certificate as PEM text, the authorities between it and a root behind it. What else is in
+   * the text, such as the key, is passed over.
+   */
   readonly cert: string;
-  /** Its private key as PEM text, not encrypted. */
+  /** Its private key as PEM text, not encrypted. It may be the same text. */
   readonly key: string;
 }
 
@@ -28,9 +33,12 @@ export interface SSLContext {
    * a list replaces them. On a server those who may sign clients' certificates.
    */
   readonly caCerts?: readonly string[] | undefined;
-  /** The certificate to show, as PEM text, with the authorities between it and a root. */
+  /**
+   * The certificate to show, as PEM text, with the authorities between it and a root. What else is
+   * in the text, such as the key, is passed over.
+   */
   readonly cert?: string | undefined;
-  /** The private key of `cert`, as PEM text, not encrypted. */
+  /** The private key of `cert`, as PEM text, not encrypted. It may be the same text. */
   readonly key?: string | undefined;
   /**
    * On a server: certificates by the host name that a client asks for, such as `"example.org"` or
@@ -53,11 +61,23 @@ export interface SSLContext {
   readonly requestCert?: boolean | undefined;
   /**
    * Whether a peer without a good certificate is refused. On a client `false` takes any server
-   * for the right one: for tests. On a server with `requestCert` it makes certificates optional.
+   * for the right one, and `getExtraInfo("peercert")` is `null`: for tests. On a server with
+   * `requestCert` it makes certificates optional, as Python's `CERT_OPTIONAL`: a client may show
+   * none, but one that is foreign or has expired is refused.
    *
    * @default {true}
    */
   readonly rejectUnauthorized?: boolean | undefined;
+  /**
+   * Whether a stream that is cut without the TLS goodbye ends as if the peer had said it, for peers
+   * that never do, as many HTTP programs. By default the cut is a `Deno.errors.UnexpectedEof`.
+   *
+   * With it whoever sits in between can cut a stream short and nobody notices: use it only where the
+   * protocol above says itself how long its messages are.
+   *
+   * @default {false}
+   */
+  readonly suppressRaggedEofs?: boolean | undefined;
   /**
    * The lowest version to speak.
    *
@@ -106,18 +126,21 @@ export interface CreateDefaultContextOptions extends SSLContext {
  */
 export function createDefaultContext(options: CreateDefaultContextOptions = {}): SSLContext {
   if (typeof options !== "object" || options === null) {
-    throw new TypeError(`the options are an object, not ${show(options)}`);
+    throw new TypeError(`the options are an object, not ${brief(options)}`);
   }
   const { caFile, certFile, keyFile, ...own } = options;
   exclusive(options, "cert", "certFile");
   exclusive(options, "key", "keyFile");
-  const cert = certFile === undefined ? own.cert : readPem("certFile", certFile);
+  const cert = certFile === undefined ? own.cert : readPem("certFile", certFile, "certificate");
   const caCerts = caFile === undefined
     ? own.caCerts
-    : [...own.caCerts ?? [], readPem("caFile", caFile)];
+    : [...checkList("caCerts", own.caCerts ?? []), readPem("caFile", caFile, "certificate")];
   const key = keyFile !== undefined
-    ? readPem("keyFile", keyFile)
+    ? readPem("keyFile", keyFile, "private key")
     : own.key ?? (certFile === undefined ? undefined : cert);
+  if (certFile !== undefined && key === cert) {
+    checkPem(`${fileName("certFile", certFile)}, with no keyFile beside it,`, key, "private key");
+  }
   const rejectUnauthorized = own.rejectUnauthorized ?? true;
   const context: SSLContext = {
     requestCert: false,
@@ -143,11 +166,17 @@ function exclusive(
   }
 }
 
-function readPem(name: string, path: unknown): string {
+function readPem(name: string, path: unknown, what: PemContent): string {
   if (typeof path !== "string" && !(path instanceof URL)) {
     throw new TypeError(`${name} is a path or a file: URL, not ${show(path)}`);
   }
-  return Deno.readTextFileSync(path);
+  const text = Deno.readTextFileSync(path);
+  checkPem(fileName(name, path), text, what, "");
+  return text;
+}
+
+function fileName(name: string, path: string | URL): string {
+  return `${name} ${JSON.stringify(String(path))}`;
 }
 
 const NAMES: ReadonlySet<string> = new Set<keyof SSLContext>([
@@ -159,6 +188,7 @@ const NAMES: ReadonlySet<string> = new Set<keyof SSLContext>([
   "checkHostname",
   "requestCert",
   "rejectUnauthorized",
+  "suppressRaggedEofs",
   "minVersion",
   "maxVersion",
 ]);
@@ -166,7 +196,7 @@ const NAMES: ReadonlySet<string> = new Set<keyof SSLContext>([
 /** Checks a context, as far as that goes without looking into its certificates. */
 export function checkContext(context: unknown): SSLContext {
   if (typeof context !== "object" || context === null) {
-    throw new TypeError(`an SSLContext is an object, not ${show(context)}`);
+    throw new TypeError(`an SSLContext is an object, not ${brief(context)}`);
   }
   // A misspelt "checkHostname" or "requestCert" would leave a door open.
   for (const name of Object.keys(context)) {
@@ -176,14 +206,15 @@ export function checkContext(context: unknown): SSLContext {
   checkFlag("checkHostname", rest.checkHostname);
   checkFlag("requestCert", rest.requestCert);
   checkFlag("rejectUnauthorized", rest.rejectUnauthorized);
+  checkFlag("suppressRaggedEofs", rest.suppressRaggedEofs);
   checkVersions(rest.minVersion, rest.maxVersion);
   if (caCerts !== undefined) {
-    for (const text of checkList("caCerts", caCerts)) checkPem("caCerts", text, CERTIFICATE);
+    for (const text of checkFilled("caCerts", caCerts)) checkPem("caCerts", text, "certificate");
   }
   checkCertChain("", cert, key);
   if (sni !== undefined) checkSni(sni);
   if (alpnProtocols !== undefined) {
-    for (const name of checkList("alpnProtocols", alpnProtocols)) checkProtocol(name);
+    for (const name of checkFilled("alpnProtocols", alpnProtocols)) checkProtocol(name);
   }
   return context;
 }
@@ -199,30 +230,42 @@ function checkVersions(minVersion: unknown, maxVersion: unknown): void {
   }
 }
 
-function checkList(name: string, value: unknown): readonly unknown[] {
-  if (!Array.isArray(value)) throw new TypeError(`${name} is an array, not ${show(value)}`);
-  if (value.length === 0) throw new RangeError(`${name} must not be empty; leave it out`);
+function checkList<T>(name: string, value: readonly T[]): readonly T[] {
+  if (!Array.isArray(value)) throw new TypeError(`${name} is an array, not ${brief(value)}`);
   return value;
 }
 
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----/;
-const PRIVATE_KEY = /-----BEGIN (?:RSA |EC )?PRIVATE KEY-----/;
-const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED/;
+function checkFilled<T>(name: string, value: readonly T[]): readonly T[] {
+  if (checkList(name, value).length > 0) return value;
+  throw new RangeError(`${name} must not be empty; leave it out`);
+}
 
-function checkPem(name: string, text: unknown, what: RegExp): void {
+/** Names a value that may be a secret, or long. */
+export function brief(value: unknown): string {
+  return typeof value === "string" ? "a string" : show(value);
+}
+
+/** What a PEM text is asked for. */
+type PemContent = "certificate" | "private key";
+
+const PATH_HINT = "; for a file's path, see createDefaultContext()";
+
+function checkPem(name: string, text: unknown, what: PemContent, pathHint = PATH_HINT): void {
   if (typeof text !== "string") throw new TypeError(`${name} is PEM text, not ${show(text)}`);
-  if (what === PRIVATE_KEY && ENCRYPTED.test(text)) {
+  const isThere = what === "certificate"
+    ? certificatesIn(text).length > 0
+    : privateKeyIn(text) !== undefined && !isEncrypted(text);
+  if (isThere) return;
+  if (what === "private key" && isEncrypted(text)) {
     throw new RangeError(`${name} is encrypted; decrypt it first (openssl pkey does it)`);
   }
-  if (what.test(text)) return;
-  const hint = text.includes("-----BEGIN") ? "" : "; for a file's path, see createDefaultContext()";
-  const kind = what === PRIVATE_KEY ? "private key" : "certificate";
-  throw new RangeError(`${name} holds no ${kind} in PEM form${hint}`);
+  const hint = text.includes("-----BEGIN") ? "" : pathHint;
+  throw new RangeError(`${name} holds no ${what} in PEM form${hint}`);
 }
 
 function checkCertChain(prefix: string, cert: unknown, key: unknown): void {
-  if (cert !== undefined) checkPem(`${prefix}cert`, cert, CERTIFICATE);
-  if (key !== undefined) checkPem(`${prefix}key`, key, PRIVATE_KEY);
+  if (cert !== undefined) checkPem(`${prefix}cert`, cert, "certificate");
+  if (key !== undefined) checkPem(`${prefix}key`, key, "private key");
   if ((cert === undefined) !== (key === undefined)) {
     throw new RangeError(`${prefix}cert and ${prefix}key go together: one is missing`);
   }
@@ -230,11 +273,12 @@ function checkCertChain(prefix: string, cert: unknown, key: unknown): void {
 
 function checkSni(sni: unknown): void {
   if (typeof sni !== "object" || sni === null) {
-    throw new TypeError(`sni is an object of certificates by host name, not ${show(sni)}`);
+    throw new TypeError(`sni is an object of certificates by host name, not ${brief(sni)}`);
   }
   for (const [host, chain] of Object.entries(sni)) {
+    if (asciiName(host) === null) throw new RangeError(`sni has ${show(host)}, which is no host`);
     if (typeof chain !== "object" || chain === null) {
-      throw new TypeError(`sni[${show(host)}] is an object with cert and key, not ${show(chain)}`);
+      throw new TypeError(`sni[${show(host)}] is an object with cert and key, not ${brief(chain)}`);
     }
     const { cert, key } = chain as Partial<CertChain>;
     if (cert === undefined) throw new RangeError(`sni[${show(host)}] has no cert`);

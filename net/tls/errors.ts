@@ -7,11 +7,14 @@ import { formatAddr } from "../addresses.ts";
 
 /** Why the peer's certificate is not good enough. */
 export type SSLCertVerificationReason =
-  /** No authority that this side trusts has signed it. */
+  /**
+   * No authority that this side trusts has signed it. Without `caCerts` this is said of any chain that
+   * Deno refuses, also over its time, for Deno does not show whom it trusts; the message says more.
+   */
   | "UNKNOWN_AUTHORITY"
   /** It is for other host names. */
   | "WRONG_HOST"
-  /** Its time is over. */
+  /** Its time is over, or that of an authority between it and a trusted one. */
   | "EXPIRED"
   /** Its time has not come. */
   | "NOT_YET_VALID"
@@ -23,7 +26,10 @@ export type SSLCertVerificationReason =
 /** What went wrong. */
 export type SSLErrorReason =
   | SSLCertVerificationReason
-  /** The peer refused this side's certificate, or the lack of one. */
+  /**
+   * The peer refused this side's certificate, or the lack of one. A client also says so of a server
+   * that breaks off right after it was shown either, with an alert that names no better reason.
+   */
   | "PEER_REFUSED_CERTIFICATE"
   /** ALPN: the two sides have no protocol in common. */
   | "NO_APPLICATION_PROTOCOL"
@@ -33,7 +39,7 @@ export type SSLErrorReason =
   | "UNSUPPORTED_PROTOCOL"
   /** The handshake took longer than `sslHandshakeTimeout`. */
   | "HANDSHAKE_TIMEOUT"
-  /** What the peer sent is not TLS. */
+  /** What the peer sent does not begin as TLS does. */
   | "NOT_TLS"
   /** The peer left during the handshake. */
   | "UNEXPECTED_EOF"

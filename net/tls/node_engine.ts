@@ -5,20 +5,21 @@
  *
  * @module
  */
-import { createPrivateKey, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
-import tls, { type PeerCertificate, type SecureContextOptions, type TLSSocket } from "node:tls";
+import tls, { type TLSSocket } from "node:tls";
 import { formatAddr } from "../addresses.ts";
 import type { Carrier } from "../carrier.ts";
 import { CarrierDuplex } from "../carrier_duplex.ts";
 import { leave } from "../linger.ts";
 import { explain } from "../os_error.ts";
 import { nextTurn } from "../turn.ts";
-import type { CertChain, SSLContext } from "./context.ts";
+import type { SSLContext } from "./context.ts";
+import { chainFor, checkedCertificates, credentials } from "./credentials.ts";
 import { SSLError, sslError, type SSLErrorReason } from "./errors.ts";
-import { failureOf, isSystemError, verdictOf } from "./failures.ts";
-import type { TlsPlan } from "./plan.ts";
-import { isCertificate, peerCertOf } from "./peer_cert.ts";
+import { examine } from "./examine.ts";
+import { failureOf, isSystemError } from "./failures.ts";
+import { isCertificate, type PeerCertificate } from "./peer_cert.ts";
+import { checkServerContext, type TlsPlan } from "./plan.ts";
 import { TlsCarrier } from "./tls_carrier.ts";
 
 /** How long telling the peer of a failure may take, in ms. */
@@ -33,34 +34,18 @@ const ALERTS: Partial<Record<SSLErrorReason, number>> = {
   UNKNOWN_AUTHORITY: 48,
   UNRECOGNIZED_NAME: 112,
 };
+/** The alert for what is nobody's fault but this side's. */
+const INTERNAL_ERROR = 80;
 
 /** A record that nobody sends after the handshake: ChangeCipherSpec. */
 const OUT_OF_PLACE = Uint8Array.of(20, 3, 3, 0, 1, 1);
 
-/** Checks that certificates can be read and that keys belong to them. */
-export function checkCertificates(context: SSLContext): void {
-  const { caCerts = [], cert, key, sni = {} } = context;
-  for (const text of caCerts) readable("caCerts", () => new X509Certificate(text));
-  if (cert !== undefined) checkPair("", cert, key!);
-  for (const [host, chain] of Object.entries(sni)) {
-    checkPair(`sni[${JSON.stringify(host)}].`, chain.cert, chain.key);
-  }
-}
-
-function checkPair(prefix: string, cert: string, key: string): void {
-  const certificate = readable(`${prefix}cert`, () => new X509Certificate(cert));
-  const privateKey = readable(`${prefix}key`, () => createPrivateKey(key));
-  if (!certificate.checkPrivateKey(privateKey)) {
-    throw new RangeError(`${prefix}key does not belong to ${prefix}cert`);
-  }
-}
-
-function readable<T>(name: string, read: () => T): T {
-  try {
-    return read();
-  } catch (cause) {
-    throw new RangeError(`${name} can't be read: ${(cause as Error).message}`, { cause });
-  }
+/** What a handshake is given beside its plan. */
+export interface HandshakeOptions {
+  /** Ends it. */
+  signal?: AbortSignal | undefined;
+  /** What has to be over before it begins; its time runs already. */
+  after?: Promise<unknown> | undefined;
 }
 
 /**
@@ -68,10 +53,14 @@ function readable<T>(name: string, read: () => T): T {
  *
  * @param inner What carries the ciphertext; it is closed if the handshake fails.
  * @param plan Which side this is, and what it wants.
- * @param signal Ends the handshake.
+ * @param options How it begins and ends.
  */
-export function shakeHands(inner: Carrier, plan: TlsPlan, signal?: AbortSignal): Promise<Carrier> {
-  return new Handshake(inner, plan).run(signal);
+export function shakeHands(
+  inner: Carrier,
+  plan: TlsPlan,
+  options: HandshakeOptions,
+): Promise<Carrier> {
+  return new Handshake(inner, plan).run(options);
 }
 
 /** One handshake, from the first byte to its outcome. */
@@ -83,8 +72,12 @@ class Handshake {
   /** The peer need not be told any more. */
   readonly #late = Promise.withResolvers<void>();
   #settled = false;
+  /** An alert of this side's own is on its way. */
+  #alerted = false;
   /** A read of the inner carrier is under way. */
   #pulling = false;
+  /** The peer is a server that has shown its certificate, and this side does not refuse it. */
+  #judged = false;
   #socket: TLSSocket | null = null;
   #carrier: TlsCarrier | null = null;
 
@@ -97,7 +90,7 @@ class Handshake {
     });
   }
 
-  async run(signal: AbortSignal | undefined): Promise<TlsCarrier> {
+  async run({ signal, after }: HandshakeOptions): Promise<TlsCarrier> {
     const peer = this.#inner.remoteAddr;
     const abort = () => {
       this.#end(signal!.reason);
@@ -108,7 +101,8 @@ class Handshake {
     signal?.addEventListener("abort", abort);
     try {
       if (signal?.aborted) abort();
-      else this.#start();
+      else if (after === undefined) this.#start();
+      else after.then(() => this.#start(), (error) => this.#fail(error));
       return await this.#outcome.promise;
     } catch (error) {
       await this.#leave(error);
@@ -120,11 +114,12 @@ class Handshake {
   }
 
   #start(): void {
+    if (this.#settled) return;
     try {
       if (this.#plan.serverSide) this.#serve();
       else this.#connect();
     } catch (error) {
-      this.#fail(error);
+      this.#giveUp(error, INTERNAL_ERROR, true);
     }
     this.#pull();
   }
@@ -142,19 +137,30 @@ class Handshake {
         this.#fail(sslError("UNEXPECTED_EOF", this.#inner.remoteAddr));
       }
     } catch (error) {
-      this.#fail(error);
+      this.#pulling = false;
+      this.#broke(error);
     }
+  }
+
+  /** Ends it with what a read failed with, or the engine over what was read. */
+  #broke(error: unknown): void {
+    const socket = this.#socket;
+    const fault = socket === null ? null : readingFault(socket);
+    if (fault === null) return this.#fail(error);
+    const peer = this.#inner.remoteAddr;
+    this.#refuseLate(socket!, sslError("BAD_CERTIFICATE", peer, fault.message, fault));
   }
 
   #connect(): void {
     const { context, serverHostname } = this.#plan;
+    checkedCertificates(context);
     const named = serverHostname !== null && isIP(serverHostname) === 0;
     const socket = this.#socket = tls.connect({
       socket: this.#duplex,
       ...credentials(context),
       ...named && { servername: serverHostname.replace(/\.$/, "") },
       ...context.alpnProtocols && { ALPNProtocols: [...context.alpnProtocols] },
-      // Whether to go on is decided in #refusal(): that can say what is wrong.
+      // Whether to go on is decided by examine(): that can say what is wrong.
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
     });
@@ -166,6 +172,7 @@ class Handshake {
 
   #serve(): void {
     const { context } = this.#plan;
+    checkServerContext(context);
     const server = tls.createServer({
       ...credentials(context),
       ...context.alpnProtocols && { ALPNProtocols: [...context.alpnProtocols] },
@@ -185,20 +192,15 @@ class Handshake {
     if (this.#settled) return;
     this.#socket = socket;
     const verdict = socket.authorized ? null : String(socket.authorizationError);
-    const refusal = this.#refusal(socket.getPeerCertificate(true), verdict);
-    if (refusal !== null) {
-      socket.on("error", (error) => this.#fail(error)); // Which is over: what it says is no news.
-      // The one who sends its `Finished` second still holds it.
-      const last = this.#plan.serverSide ? "TLSv1.2" : "TLSv1.3";
-      return this.#refuse(refusal, socket.getProtocol() === last);
-    }
+    const { peercert, refusal } = examine(socket, this.#plan, this.#inner.remoteAddr, verdict);
+    if (refusal !== null) return this.#refuseLate(socket, refusal);
     this.#settled = true;
     this.#carrier = new TlsCarrier({
       socket,
       duplex: this.#duplex,
       inner: this.#inner,
-      shutdownTimeout: this.#plan.shutdownTimeout,
-      extraInfo: this.#extraInfo(socket),
+      plan: this.#plan,
+      extraInfo: this.#extraInfo(socket, peercert),
     });
     this.#outcome.resolve(this.#carrier);
   }
@@ -208,33 +210,21 @@ class Handshake {
    * does not depend on it: what Deno doesn't say here, it says after the handshake.
    */
   #lookEarly(socket: TLSSocket): void {
-    const cert = socket.getPeerCertificate(true);
+    if (this.#judged || !hasShown(socket)) return;
     const { ssl } = socket as unknown as { ssl?: { verifyError?(): unknown } | null };
     const verdict = ssl?.verifyError?.();
-    const refusal = isCertificate(cert)
-      ? this.#refusal(cert, verdict ? String(verdict) : null)
-      : null;
+    const peer = this.#inner.remoteAddr;
+    const { refusal } = examine(socket, this.#plan, peer, verdict ? String(verdict) : null);
     if (refusal !== null) this.#refuse(refusal, true);
+    else this.#judged = true;
   }
 
-  /** What is wrong with the peer's certificate, if anything is; `verdict` is the engine's. */
-  #refusal(cert: PeerCertificate, verdict: string | null): SSLError | null {
-    const { context, serverSide, serverHostname } = this.#plan;
-    if (context.rejectUnauthorized === false) return null;
-    if (serverSide && context.requestCert !== true) return null;
-    const peer = this.#inner.remoteAddr;
-    if (!isCertificate(cert)) return sslError("NO_CERTIFICATE", peer);
-    if (verdict !== null) return sslError(verdictOf(verdict, cert), peer, verdict);
-    if (serverSide || context.checkHostname === false) return null;
-    if (!cert.subjectaltname) {
-      return sslError(
-        "WRONG_HOST",
-        peer,
-        "it has no subjectAltName, which is where hosts are named",
-      );
-    }
-    const mismatch = tls.checkServerIdentity(serverHostname!, cert);
-    return mismatch === undefined ? null : sslError("WRONG_HOST", peer, mismatch.message, mismatch);
+  /** Refuses the peer when the engine is through with the handshake. */
+  #refuseLate(socket: TLSSocket, refusal: SSLError): void {
+    socket.on("error", (error) => this.#fail(error)); // Which is over: what it says is no news.
+    // The one who sends its `Finished` second still holds it.
+    const last = this.#plan.serverSide ? "TLSv1.2" : "TLSv1.3";
+    this.#refuse(refusal, socket.getProtocol() === last);
   }
 
   /**
@@ -244,13 +234,21 @@ class Handshake {
    * to send an alert of its own, by a record that is out of place: "unexpected message".
    */
   #refuse(error: SSLError, inClear: boolean): void {
-    const alert = Uint8Array.of(21, 3, 3, 0, 2, 2, ALERTS[error.reason]!);
-    if (inClear) this.#duplex.endWith(alert);
+    this.#giveUp(error, ALERTS[error.reason]!, inClear);
+  }
+
+  #giveUp(error: unknown, alert: number, inClear: boolean): void {
+    if (this.#settled) return;
+    if (inClear) this.#duplex.endWith(Uint8Array.of(21, 3, 3, 0, 2, 2, alert));
     else queueMicrotask(() => this.#duplex.push(OUT_OF_PLACE));
+    this.#alerted = true;
     this.#fail(error);
   }
 
-  #extraInfo(socket: TLSSocket): Readonly<Record<string, unknown>> {
+  #extraInfo(
+    socket: TLSSocket,
+    peercert: PeerCertificate | null,
+  ): Readonly<Record<string, unknown>> {
     const { name, version } = socket.getCipher();
     const inner = this.#inner;
     return {
@@ -258,7 +256,7 @@ class Handshake {
       ...inner.extraInfo,
       sslcontext: this.#plan.context,
       ssl_object: socket,
-      peercert: peerCertOf(socket.getPeerCertificate()),
+      peercert,
       cipher: [name, version, /AES_?128/.test(name) ? 128 : 256],
       compression: null,
       alpn_protocol: socket.alpnProtocol || null,
@@ -268,7 +266,10 @@ class Handshake {
   /** Ends it with what the engine, or the inner carrier, failed with. */
   #fail(error: unknown): void {
     const peer = this.#inner.remoteAddr;
-    const known = failureOf(error, peer);
+    const { firstByte } = this.#duplex;
+    // The types of TLS's records are 20 to 23.
+    const isTls = firstByte === null || firstByte >= 20 && firstByte <= 23;
+    const known = failureOf(error, { peer, isTls, isJudging: this.#judged });
     this.#end(isSystemError(known) ? explain(`TLS with ${formatAddr(peer)} failed`, known) : known);
   }
 
@@ -280,7 +281,8 @@ class Handshake {
 
   /** Tells the peer why, where that can be, and closes. */
   async #leave(error: unknown): Promise<void> {
-    if (error instanceof SSLError && error.reason !== "HANDSHAKE_TIMEOUT") {
+    const engineTells = error instanceof SSLError && error.reason !== "HANDSHAKE_TIMEOUT";
+    if (engineTells || this.#alerted) {
       const timer = setTimeout(this.#late.resolve, ALERT_LIMIT);
       await Promise.race([this.#lastWords(), this.#late.promise]);
       clearTimeout(timer);
@@ -305,12 +307,16 @@ class Handshake {
   /** Chooses the certificate for the host name that a client asks for. */
   #chooseCertificate(context: SSLContext): SniCallback {
     return (name, done) => {
-      const chain = chainFor(name.toLowerCase(), context.sni!);
-      if (chain === undefined && context.cert === undefined) {
+      try {
+        const chain = chainFor(name, context.sni!);
+        if (chain !== undefined || context.cert !== undefined) {
+          return done(null, tls.createSecureContext(credentials({ ...context, ...chain })));
+        }
         const peer = this.#inner.remoteAddr;
-        return this.#refuse(sslError("UNRECOGNIZED_NAME", peer, JSON.stringify(name)), true);
+        this.#refuse(sslError("UNRECOGNIZED_NAME", peer, JSON.stringify(name)), true);
+      } catch (error) {
+        this.#giveUp(error, INTERNAL_ERROR, true);
       }
-      done(null, tls.createSecureContext(credentials({ ...context, ...chain })));
     };
   }
 }
@@ -320,19 +326,21 @@ type SniCallback = (
   done: (error: Error | null, context?: tls.SecureContext) => void,
 ) => void;
 
-/** The certificate for a host name: its own, or one for all beneath the same domain. */
-function chainFor(host: string, sni: NonNullable<SSLContext["sni"]>): CertChain | undefined {
-  const find = (name: string) =>
-    Object.entries(sni).find(([key]) => key.toLowerCase() === name)?.[1];
-  return find(host) ?? find(host.replace(/^[^.]*/, "*"));
+/** Whether the peer has shown a certificate, or something in place of one. */
+function hasShown(socket: TLSSocket): boolean {
+  try {
+    return isCertificate(socket.getPeerCertificate(true));
+  } catch {
+    return true;
+  }
 }
 
-function credentials(context: SSLContext): SecureContextOptions {
-  const { caCerts, cert, key, minVersion = "TLSv1.2", maxVersion = "TLSv1.3" } = context;
-  return {
-    minVersion,
-    maxVersion,
-    ...caCerts && { ca: [...caCerts] },
-    ...cert !== undefined && { cert, key: key! },
-  };
+/** Why the certificates that the peer has shown can't be read; `null` if they can. */
+function readingFault(socket: TLSSocket): Error | null {
+  try {
+    socket.getPeerCertificate(true);
+    return null;
+  } catch (error) {
+    return error as Error;
+  }
 }

@@ -15,21 +15,22 @@ import type { TlsPlan } from "./plan.ts";
 
 /** How TLS begins. */
 export interface OpenTlsOptions {
-  /** Ends the handshake. */
+  /** Ends the handshake; the plan's signal by default. */
   signal?: AbortSignal | undefined;
   /** What was read of the carrier already: it is the engine's first input. */
   ahead?: ReadAhead | undefined;
+  /**
+   * What has to be over before the first byte of TLS, such as sending what was written in the clear.
+   * The handshake's time runs meanwhile. What it is rejected with ends the handshake.
+   */
+  after?: Promise<unknown> | undefined;
 }
 
 const loadEngine = () => import("./node_engine.ts");
 
-/**
- * Loads the engine and looks into the context's certificates, before anything is opened.
- *
- * @throws {RangeError} If one can't be read, or a key belongs to another.
- */
+/** Loads the engine, before anything is opened. */
 export async function prepareTls(plan: TlsPlan | null): Promise<void> {
-  if (plan !== null) (await loadEngine()).checkCertificates(plan.context);
+  if (plan !== null) await loadEngine();
 }
 
 /**
@@ -45,7 +46,11 @@ export async function openTls(
   plan: TlsPlan,
   options: OpenTlsOptions = {},
 ): Promise<Carrier> {
-  const { signal, ahead } = options;
+  const { signal = plan.signal, ahead, after } = options;
+  after?.catch(() => {}); // It may be over before the engine is there.
   const { shakeHands } = await loadEngine();
-  return await shakeHands(ahead ? new PrefixedCarrier(inner, ahead) : inner, plan, signal);
+  return await shakeHands(ahead ? new PrefixedCarrier(inner, ahead) : inner, plan, {
+    signal,
+    after,
+  });
 }

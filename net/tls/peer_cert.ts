@@ -4,6 +4,7 @@
  * @module
  */
 import type { PeerCertificate as NodeCertificate } from "node:tls";
+import type { SubjectName } from "./subject_alt_name.ts";
 
 /** What a peer's certificate says: Python's `SSLSocket.getpeercert()`. */
 export interface PeerCertificate {
@@ -11,7 +12,10 @@ export interface PeerCertificate {
   readonly subject: Readonly<Record<string, string | readonly string[]>>;
   /** Who has signed it. */
   readonly issuer: Readonly<Record<string, string | readonly string[]>>;
-  /** The names it is for, such as `DNS:example.org` and `IP Address:127.0.0.1`. */
+  /**
+   * The names it is for: `DNS:example.org`, `IP Address:127.0.0.1`, `URI:spiffe://example.org/x` and
+   * `email:me@example.org`; other kinds are left out. A name may have commas and colons in it.
+   */
   readonly subjectAltName: readonly string[];
   /** Its number, in hexadecimal. */
   readonly serialNumber: string;
@@ -25,14 +29,13 @@ export interface PeerCertificate {
   readonly raw: Uint8Array;
 }
 
-/** Translates a certificate of `node:tls`; `null` where the peer gave none. */
-export function peerCertOf(cert: NodeCertificate | null): PeerCertificate | null {
-  if (!isCertificate(cert)) return null;
-  const { subject, issuer, subjectaltname, serialNumber, fingerprint256 } = cert;
+/** Translates a certificate of `node:tls`, whose names have been read. */
+export function peerCertOf(cert: NodeCertificate, names: readonly SubjectName[]): PeerCertificate {
+  const { subject, issuer, serialNumber, fingerprint256 } = cert;
   return {
     subject: { ...subject } as unknown as PeerCertificate["subject"],
     issuer: { ...issuer } as unknown as PeerCertificate["issuer"],
-    subjectAltName: subjectaltname ? subjectaltname.split(", ") : [],
+    subjectAltName: names.map(({ kind, value }) => `${kind}:${value}`),
     serialNumber,
     notBefore: new Date(cert.valid_from),
     notAfter: new Date(cert.valid_to),

@@ -3,8 +3,11 @@
  *
  * @module
  */
-import { checkHost, checkNumber, show } from "../validate.ts";
-import { checkContext, type SSLContext } from "./context.ts";
+import { checkHost, checkNumber, checkSignal, show } from "../validate.ts";
+import type { WaitOptions } from "../wait_options.ts";
+import { brief, checkContext, type SSLContext } from "./context.ts";
+import { checkedCertificates } from "./credentials.ts";
+import { asciiName } from "./host_names.ts";
 
 /** The TLS options that clients and servers share. */
 export interface SSLTimeoutOptions {
@@ -15,7 +18,8 @@ export interface SSLTimeoutOptions {
    */
   sslHandshakeTimeout?: number | undefined;
   /**
-   * How long sending the TLS goodbye may take when the connection is closed, in ms.
+   * How long the TLS goodbye may take when the connection is closed and all data has been sent, in
+   * ms. Within it a peer that still sends is listened to for two seconds at the most.
    *
    * @default {30000}
    */
@@ -34,15 +38,20 @@ export interface ClientSSLOptions extends SSLTimeoutOptions {
   ssl?: SSLContext | boolean | null | undefined;
   /**
    * The host that the server's certificate has to be for, and that is asked for by SNI; the host
-   * connected to by default.
+   * connected to by default. Names that are not ASCII are translated (IDNA).
    */
   serverHostname?: string | undefined;
 }
 
 /** The options of an upgrade to TLS. */
-export interface StartTlsOptions extends SSLTimeoutOptions {
+export interface StartTlsOptions extends SSLTimeoutOptions, WaitOptions {
   /** On the client: the host that the server's certificate has to be for. */
   serverHostname?: string | undefined;
+  /**
+   * Ends the upgrade: it is rejected with the signal's reason, and the connection is lost, for what
+   * is half upgraded can't go on. Once the promise has settled it has no effect.
+   */
+  signal?: AbortSignal | undefined;
 }
 
 /** What a TLS handshake needs to know. */
@@ -51,12 +60,14 @@ export interface TlsPlan {
   readonly serverSide: boolean;
   /** What it trusts, shows and asks for. */
   readonly context: SSLContext;
-  /** The server's name, on the client. */
+  /** The server's name, on the client, in ASCII. */
   readonly serverHostname: string | null;
   /** How long the handshake may take, in ms. */
   readonly handshakeTimeout: number;
   /** How long the goodbye may take, in ms. */
   readonly shutdownTimeout: number;
+  /** Ends the handshake, where it has a signal of its own. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What is used without an {@linkcode SSLContext}. */
@@ -86,13 +97,18 @@ export function planClient(options: ClientSSLOptions, host: string | null): TlsP
     : serverHostname === ""
     ? null
     : checkHost("serverHostname", serverHostname);
+  const serverName = name === null ? null : asciiName(name);
+  if (name !== null && serverName === null) {
+    throw new RangeError(`serverHostname is a host, not ${show(name)}`);
+  }
   const unchecked = context.checkHostname === false || context.rejectUnauthorized === false;
   if (name === null && !unchecked) {
     throw new RangeError(
       "serverHostname is needed to check the server's certificate (or checkHostname: false)",
     );
   }
-  return { serverSide: false, context, serverHostname: name, ...timeouts(options) };
+  checkedCertificates(context);
+  return { serverSide: false, context, serverHostname: serverName, ...timeouts(options) };
 }
 
 /**
@@ -107,6 +123,15 @@ export function planServer(options: ServerSSLOptions): TlsPlan | null {
   if (ssl as unknown === true) {
     throw new TypeError("a server's ssl is an SSLContext: it needs a certificate to show");
   }
+  const context = checkServerContext(ssl);
+  return { serverSide: true, context, serverHostname: null, ...timeouts(options) };
+}
+
+/**
+ * Checks a server's context. It may be changed while the server runs, so it is checked for each
+ * connection, too.
+ */
+export function checkServerContext(ssl: unknown): SSLContext {
   const context = checkContext(ssl);
   if (context.cert === undefined && context.sni === undefined) {
     throw new RangeError("a TLS server needs a certificate: cert and key, or sni");
@@ -114,7 +139,8 @@ export function planServer(options: ServerSSLOptions): TlsPlan | null {
   if (context.requestCert === true && context.caCerts === undefined) {
     throw new RangeError("requestCert needs caCerts, the authorities of clients' certificates");
   }
-  return { serverSide: true, context, serverHostname: null, ...timeouts(options) };
+  checkedCertificates(context);
+  return context;
 }
 
 /** Checks the options of an upgrade. */
@@ -124,11 +150,13 @@ export function planUpgrade(
   options: StartTlsOptions,
 ): TlsPlan {
   if (typeof ssl !== "object" && ssl !== true || ssl === null) {
-    throw new TypeError(`startTls() takes an SSLContext, not ${show(ssl)}`);
+    throw new TypeError(`startTls() takes an SSLContext, not ${brief(ssl)}`);
   }
-  if (!serverSide) return planClient({ ...options, ssl }, null)!;
-  if (options.serverHostname !== undefined) throw new RangeError("serverHostname is for clients");
-  return planServer({ ...options, ssl: ssl as SSLContext })!;
+  const { signal, ...rest } = options;
+  checkSignal(signal);
+  if (!serverSide) return { ...planClient({ ...rest, ssl }, null)!, signal };
+  if (rest.serverHostname !== undefined) throw new RangeError("serverHostname is for clients");
+  return { ...planServer({ ...rest, ssl: ssl as SSLContext })!, signal };
 }
 
 function isOn(options: SSLTimeoutOptions, ssl: unknown): boolean {

@@ -4,12 +4,14 @@
  * @module
  */
 import type { TLSSocket } from "node:tls";
+import { formatAddr } from "../addresses.ts";
 import type { Carrier } from "../carrier.ts";
 import type { CarrierDuplex } from "../carrier_duplex.ts";
 import { DuplexCarrier } from "../duplex_carrier.ts";
 import { leave } from "../linger.ts";
 import { nextTurn } from "../turn.ts";
 import { failureOf } from "./failures.ts";
+import type { TlsPlan } from "./plan.ts";
 
 /** Three records: the engine encrypts and sends so many bytes at a time. */
 const WRITE_SIZE = 65_536;
@@ -22,8 +24,8 @@ export interface TlsCarrierInit {
   duplex: CarrierDuplex;
   /** What carries the ciphertext. */
   inner: Carrier;
-  /** How long the goodbye may take, in ms. */
-  shutdownTimeout: number;
+  /** Which side this is, and what it wants. */
+  plan: TlsPlan;
   /** What is known of the connection. */
   extraInfo: Readonly<Record<string, unknown>>;
 }
@@ -36,7 +38,9 @@ export class TlsCarrier extends DuplexCarrier {
   readonly extraInfo: Readonly<Record<string, unknown>>;
   readonly #inner: Carrier;
   readonly #duplex: CarrierDuplex;
-  readonly #shutdownTimeout: number;
+  readonly #plan: TlsPlan;
+  /** Cleartext has come. */
+  #heard = false;
   /** A read of the inner carrier that is under way. */
   #pulling: Promise<boolean> | null = null;
   /** {@linkcode TlsCarrier.goodbye} was called. */
@@ -48,15 +52,19 @@ export class TlsCarrier extends DuplexCarrier {
     this.extraInfo = init.extraInfo;
     this.#inner = init.inner;
     this.#duplex = init.duplex;
-    this.#shutdownTimeout = init.shutdownTimeout;
+    this.#plan = init.plan;
     // Only what is asked for comes in at all, so the engine may always flow.
     init.socket.resume();
   }
 
-  protected override arrived(): void {}
+  protected override arrived(): void {
+    this.#heard = true;
+  }
 
   protected override fail(error: unknown): void {
-    super.fail(failureOf(error, this.remoteAddr));
+    // In TLS 1.3 a server judges a client when that has been through with its handshake for long.
+    const isJudging = !this.#plan.serverSide && !this.#heard;
+    super.fail(failureOf(error, { peer: this.remoteAddr, isTls: true, isJudging }));
   }
 
   /** Reports that sending ciphertext failed. */
@@ -85,7 +93,10 @@ export class TlsCarrier extends DuplexCarrier {
     // A goodbye that came before the end is told in this turn.
     await nextTurn();
     if (this.ended) return;
-    this.fail(new Deno.errors.UnexpectedEof("the connection was cut: no TLS goodbye came"));
+    if (this.#plan.context.suppressRaggedEofs === true) return this.end();
+    const peer = formatAddr(this.remoteAddr);
+    const message = `the connection with ${peer} was cut: no TLS goodbye came`;
+    this.fail(new Deno.errors.UnexpectedEof(message));
   }
 
   override write(data: Uint8Array): Promise<number> {
@@ -97,17 +108,25 @@ export class TlsCarrier extends DuplexCarrier {
   }
 
   /**
-   * Sends the TLS goodbye, for the shutdown timeout at most: a peer that does not read can hold it
-   * up. The peer's own goodbye is not waited for: a peer that is busy elsewhere may never send it.
-   * Ciphertext that nobody read is taken in as it is: see {@linkcode leave}.
+   * Sends the TLS goodbye. The peer's own goodbye is not waited for: a peer that is busy elsewhere
+   * may never send it. Ciphertext that nobody read is taken in as it is: see {@linkcode leave}. All
+   * of that takes the shutdown timeout at most: a peer that does not read, or does not stop sending,
+   * can hold it up.
    */
   async goodbye(): Promise<void> {
     if (this.failed) return;
     this.#leaving = true;
     const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, this.#shutdownTimeout);
-    await Promise.race([this.#sayGoodbye(), late]);
-    clearTimeout(timer);
+    const timer = setTimeout(resolve, this.#plan.shutdownTimeout);
+    try {
+      await Promise.race([this.#depart(), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #depart(): Promise<void> {
+    await this.#sayGoodbye();
     if (this.ended) return;
     await leave(this.#inner, { pending: this.#pulling?.then((more) => more || null) });
   }

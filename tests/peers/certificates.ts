@@ -63,6 +63,12 @@ async function makeAuthority(folder: string, name: string, subject: string): Pro
     ...["-subj", `/CN=${subject}`, "-days", "30"],
     ...["-addext", "basicConstraints=critical,CA:TRUE"],
   );
+  await prepareAuthority(folder, name);
+  return await load(folder, name);
+}
+
+/** Makes what `openssl ca` needs. */
+async function prepareAuthority(folder: string, name: string): Promise<void> {
   await Deno.mkdir(`${folder}/${name}.db`);
   await Deno.writeTextFile(`${folder}/${name}.db/index.txt`, "");
   await Deno.writeTextFile(
@@ -82,7 +88,38 @@ policy = any
 commonName = supplied
 `,
   );
-  return await load(folder, name);
+}
+
+/** What is special about a certificate. */
+export interface CertificateOptions {
+  /** Whose it is; its file's name by default. */
+  readonly subject?: string;
+  /** Who signs it: the trusted one by default. */
+  readonly authority?: string;
+  /** The first and the last year of its time. */
+  readonly years?: readonly [from: number, to: number];
+  /** What it may be used for. */
+  readonly usage?: string;
+  /** Whether it may sign others. */
+  readonly isAuthority?: boolean;
+}
+
+/**
+ * Issues one more certificate.
+ *
+ * @param name What its files are called.
+ * @param names Its alternative names, as `openssl` wants them, or none.
+ */
+export async function issueCertificate(
+  name: string,
+  names: string | null,
+  options: CertificateOptions = {},
+): Promise<Certificate> {
+  const { folder } = await certificates();
+  const { subject = name, authority = "authority" } = options;
+  const issued = await issue(folder, authority, name, subject, names, options);
+  if (options.isAuthority) await prepareAuthority(folder, name);
+  return issued;
 }
 
 async function issue(
@@ -90,8 +127,9 @@ async function issue(
   authority: string,
   name: string,
   subject: string,
-  names: string,
-  years: readonly [from: number, to: number] = [2020, 2049],
+  names: string | null,
+  { years = [2020, 2049], usage = "serverAuth,clientAuth", isAuthority = false }:
+    CertificateOptions = {},
 ): Promise<Certificate> {
   await openssl(
     folder,
@@ -100,8 +138,8 @@ async function issue(
   );
   await Deno.writeTextFile(
     `${folder}/${name}.ext`,
-    `basicConstraints=CA:FALSE\nsubjectAltName=${names}\n` +
-      "extendedKeyUsage=serverAuth,clientAuth\n",
+    `basicConstraints=critical,CA:${isAuthority ? "TRUE" : "FALSE"}\n` +
+      `extendedKeyUsage=${usage}\n` + (names === null ? "" : `subjectAltName=${names}\n`),
   );
   await openssl(
     folder,
@@ -137,8 +175,12 @@ async function make(): Promise<Certificates> {
       ...[folder, "authority", "other", "other.example"] as const,
       "DNS:other.example,DNS:*.wild.example",
     ),
-    expired: await issue(folder, "authority", "expired", "localhost", local, [2020, 2021]),
-    future: await issue(folder, "authority", "future", "localhost", local, [2048, 2049]),
+    expired: await issue(folder, "authority", "expired", "localhost", local, {
+      years: [2020, 2021],
+    }),
+    future: await issue(folder, "authority", "future", "localhost", local, {
+      years: [2048, 2049],
+    }),
     foreign: await issue(folder, "foreign", "mallory", "localhost", local),
     client: await issue(folder, "authority", "alice", "Alice", "DNS:alice"),
     foreignClient: await issue(folder, "foreign", "eve", "Mallory", "DNS:mallory"),

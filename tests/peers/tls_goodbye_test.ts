@@ -54,6 +54,29 @@ test("sslShutdownTimeout bounds a goodbye that the peer has no room for", async 
   assert(took >= 45 && took < 5_000, `${took} ms`);
 });
 
+test("sslShutdownTimeout bounds listening to a peer that goes on sending, too", async () => {
+  await using peer = await startServerPeer(good);
+  const conn = await Deno.connect({ hostname: "127.0.0.1", port: peer.port });
+  let reads = 0;
+  const inner: Carrier = {
+    ...through(conn, (data) => conn.write(data)),
+    read: (buffer) => reads === 0 ? conn.read(buffer) : ++reads > 2 ? more : Promise.resolve(1),
+    close() {
+      interrupt(new Deno.errors.Interrupted("closed"));
+      conn.close();
+    },
+  };
+  const { promise: more, reject: interrupt } = Promise.withResolvers<number>();
+  const plan = planUpgrade(trusting, false, { ...options, sslShutdownTimeout: 50 });
+  const carrier = await openTls(inner, plan);
+  reads = 1;
+  const start = performance.now();
+  await carrier.goodbye!();
+  const took = performance.now() - start;
+  carrier.close();
+  assert(took >= 45 && took < 1_000, `${took} ms`);
+});
+
 test("close() ends at once where the peer has reset the connection", async () => {
   const mayClose = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<number>();

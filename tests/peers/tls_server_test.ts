@@ -335,6 +335,8 @@ test("a connection cut without goodbye is an error to the reader", async () => {
   const error = await promise;
   assertInstanceOf(error, Deno.errors.UnexpectedEof);
   assertStringIncludes(error.message, "goodbye");
+  const { port } = writer.getExtraInfo("sockname") as Deno.NetAddr;
+  assertStringIncludes(error.message, `127.0.0.1:${port}`);
   writer.transport.abort();
 });
 

@@ -13,6 +13,8 @@ import {
   type Transport,
 } from "@asyncio/streams";
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { openTls } from "../../net/tls/open_tls.ts";
+import { planUpgrade } from "../../net/tls/plan.ts";
 import { certificates } from "./certificates.ts";
 import { test } from "./open_sockets.ts";
 
@@ -215,6 +217,18 @@ test("bad arguments of startTls() leave the connection as it was", async () => {
       await assertRejects(() => writer.startTls({}), RangeError, "certificate");
       const options = { serverHostname };
       await assertRejects(() => writer.startTls(serverContext, options), RangeError, "for clients");
+      const { cert } = good;
+      const unreadable = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+      await assertRejects(
+        () => writer.startTls({ cert, key: other.key }),
+        RangeError,
+        "does not belong",
+      );
+      await assertRejects(
+        () => writer.startTls({ cert: unreadable, key: other.key }),
+        RangeError,
+        "can't be read",
+      );
       assertEquals(await readText(reader), "still here");
     },
     async (_reader, writer) => {
@@ -223,6 +237,11 @@ test("bad arguments of startTls() leave the connection as it was", async () => {
       await assertRejects(() => writer.startTls(null as unknown as true), TypeError);
       const bad = { serverHostname, sslHandshakeTimeout: 0 };
       await assertRejects(() => writer.startTls(ssl, bad), RangeError, "sslHandshakeTimeout");
+      const noSignal = { serverHostname, signal: 7 as unknown as AbortSignal };
+      await assertRejects(() => writer.startTls(ssl, noSignal), TypeError, "signal");
+      const reason = new Error("too late");
+      const aborted = { serverHostname, signal: AbortSignal.abort(reason) };
+      assertEquals(await assertRejects(() => writer.startTls(ssl, aborted)), reason);
       writer.write("still here\n");
     },
   );
@@ -281,6 +300,55 @@ test("abort() ends a handshake", async () => {
       await writer.waitClosed();
     },
   );
+});
+
+test("a signal ends an upgrade, and the connection with it", async () => {
+  const reason = new Error("changed my mind");
+  await talk(
+    async (reader) => void await reader.read().catch(() => {}),
+    async (reader, writer) => {
+      const controller = new AbortController();
+      const { signal } = controller;
+      const started = writer.startTls(ssl, { serverHostname, signal });
+      setTimeout(() => controller.abort(reason), 20);
+      assertEquals(await assertRejects(() => started), reason);
+      assertEquals(await assertRejects(() => reader.read()), reason);
+    },
+  );
+});
+
+/** Calls `use` with a connection to a server that says nothing. */
+async function silent(use: (conn: Deno.Conn) => Promise<void>): Promise<void> {
+  const handle = async (reader: StreamReader, writer: StreamWriter) => {
+    await reader.read().catch(() => {});
+    writer.close();
+  };
+  await using server = await startServer(handle, "127.0.0.1", 0);
+  const { port } = server.sockets[0]!.addr as Deno.NetAddr;
+  await use(await Deno.connect({ hostname: "127.0.0.1", port }));
+}
+
+test("the handshake's time runs, and its signal counts, while what comes before it is sent", async () => {
+  const { promise: never } = Promise.withResolvers<void>();
+  await silent(async (conn) => {
+    const plan = planUpgrade(ssl, false, { serverHostname, sslHandshakeTimeout: 20 });
+    const error = await assertRejects(() => openTls(conn, plan, { after: never }), SSLError);
+    assertEquals(error.reason, "HANDSHAKE_TIMEOUT");
+  });
+  await silent(async (conn) => {
+    const reason = new Error("changed my mind");
+    const controller = new AbortController();
+    const plan = planUpgrade(ssl, false, { serverHostname, signal: controller.signal });
+    const opening = openTls(conn, plan, { after: never });
+    setTimeout(() => controller.abort(reason), 20);
+    assertEquals(await assertRejects(() => opening), reason);
+  });
+  await silent(async (conn) => {
+    const reason = new Deno.errors.BrokenPipe("gone");
+    const plan = planUpgrade(ssl, false, { serverHostname });
+    const opening = openTls(conn, plan, { after: Promise.reject(reason) });
+    await assertRejects(() => opening, Deno.errors.BrokenPipe, "gone");
+  });
 });
 
 /** Collects what comes. */

@@ -27,6 +27,7 @@ const bad: [what: string, context: unknown, error: typeof TypeError | typeof Ran
   ["a number", 7, TypeError],
   ["an unknown option", { checkHostName: false }, TypeError],
   ["a flag that is none", { checkHostname: "no" }, TypeError],
+  ["a flag that is a number", { suppressRaggedEofs: 1 }, TypeError],
   ["an unknown version", { minVersion: "TLSv1.1" }, RangeError],
   ["versions the wrong way round", { minVersion: "TLSv1.3", maxVersion: "TLSv1.2" }, RangeError],
   ["caCerts that is no list", { caCerts: cert }, TypeError],
@@ -96,4 +97,17 @@ Deno.test("TLS options that make no sense are refused", async () => {
   await assertRejects(serve(true), TypeError, "certificate");
   await assertRejects(serve({}), RangeError, "certificate");
   await assertRejects(serve({ cert, key, requestCert: true }), RangeError, "caCerts");
+});
+
+Deno.test("what is refused in place of PEM texts is not in the message", () => {
+  const secret = "-----BEGIN PRIVATE KEY-----";
+  for (const context of [secret, { caCerts: secret }, { sni: secret }, { sni: { a: secret } }]) {
+    const error = assertThrows(() => createDefaultContext(context as unknown as SSLContext));
+    assertEquals((error as Error).message.includes(secret), false);
+  }
+});
+
+Deno.test("an sni name that is no host is refused", () => {
+  const sni = { "\u00fc/": { cert, key } };
+  assertThrows(() => createDefaultContext({ sni }), RangeError, "no host");
 });
