@@ -111,6 +111,7 @@ export class Sender {
     if (this.#ended !== null) return;
     if (typeof answer === "number") return this.#written(answer);
     this.#out.clear();
+    this.#held?.sent.reject(answer);
     this.#owner.sendFailed(answer);
   };
 

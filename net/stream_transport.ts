@@ -270,15 +270,15 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
     this.#state |= UPGRADING;
     try {
       // Before the first handshake nobody can write.
-      if (this.#protocol !== null) await this.#sending.hold();
-      const carrier = await openTls(this.carrier, plan, { ahead });
+      const after = this.#protocol === null ? undefined : this.#sending.hold();
+      const carrier = await openTls(this.carrier, plan, { ahead, after });
       if (this.#is(LOST)) carrier.close();
       else this.carrier = carrier;
     } catch (error) {
       // Ended by `close()` or `abort()`: that is nobody's failure.
       const ended = this.#is(LOST) && this.#lostBy === null;
       this.#lose(error);
-      if (!ended) throw tell(error as Error);
+      if (!ended) throw tell(error);
     } finally {
       this.#state &= ~UPGRADING;
     }
@@ -367,6 +367,7 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
 
   /** See {@linkcode SenderOwner.sendFailed}. */
   sendFailed(error: unknown): void {
+    if (this.#is(UPGRADING)) return; // The upgrade waits for what failed, and says why.
     if (this.#is(CLOSE_CALLED) || this.#intake === null) this.#lose(error);
     else this.#salvage(this.#intake, error);
   }

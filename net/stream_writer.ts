@@ -193,15 +193,17 @@ export class StreamWriter implements AsyncDisposable {
    * It is the server's side on an accepted connection, the client's on an opened one. What was
    * written before is sent in the clear first. Bytes that have come and were not read become TLS's
    * first input: what somebody smuggled in before TLS can't pass for encrypted, it makes the
-   * handshake fail. After a failure the connection is lost.
+   * handshake fail. After a failure the connection is lost; so it is when `signal` aborts.
    *
    * @param sslContext What this side trusts, shows and asks for; on a client `true` for the defaults.
-   * @param options The server's name, on a client; time limits.
+   * @param options The server's name, on a client; time limits; a signal.
    * @throws {TypeError} If an argument is of the wrong type.
-   * @throws {RangeError} If an argument is out of range, or a certificate can't be read.
+   * @throws {RangeError} If an argument is out of range, a certificate can't be read, or a key belongs to
+   * another; the connection stays as it was.
    * @throws {SSLError} If the handshake fails.
    * @throws {Deno.errors.ConnectionReset} If the peer drops the connection; other `Deno.errors` likewise.
    * @throws {Error} If a read waits, or the connection is closed, or closed meanwhile.
+   * @throws {unknown} The signal's reason.
    */
   async startTls(sslContext: SSLContext | true, options: StartTlsOptions = {}): Promise<void> {
     const { transport } = this;
@@ -249,7 +251,7 @@ export class StreamWriter implements AsyncDisposable {
     try {
       await this.#ended();
     } catch (error) {
-      if (!wasTold(error as Error)) throw error;
+      if (!wasTold(error)) throw error;
     }
   }
 }

@@ -4,15 +4,16 @@
  * @module
  */
 
-const told = new WeakSet<Error>();
+const told = new WeakSet<object>();
 
 /** Notes that a caller is being told why a connection ended, and returns that. */
-export function tell<E extends Error>(error: E): E {
-  told.add(error);
+export function tell<E>(error: E): E {
+  // A signal's reason may be anything.
+  if (typeof error === "object" && error !== null) told.add(error);
   return error;
 }
 
 /** Whether a caller was told `error`: then disposal need not say it again. */
-export function wasTold(error: Error): boolean {
-  return told.has(error);
+export function wasTold(error: unknown): boolean {
+  return told.has(error as object);
 }

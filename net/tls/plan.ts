@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { LONGEST_TIMER } from "../timers.ts";
 import { checkHost, checkNumber, checkSignal, show } from "../validate.ts";
 import type { WaitOptions } from "../wait_options.ts";
 import { brief, checkContext, type SSLContext } from "./context.ts";
@@ -72,8 +73,6 @@ export interface TlsPlan {
 
 /** What is used without an {@linkcode SSLContext}. */
 const DEFAULT: SSLContext = Object.freeze({});
-/** Timers overflow beyond this many ms. */
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
  * Checks a client's options.

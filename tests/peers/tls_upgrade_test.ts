@@ -8,7 +8,8 @@ import {
   SSLError,
   startServer,
   startUnixServer,
-  type StreamReader,
+  StreamReader,
+  StreamReaderProtocol,
   type StreamWriter,
   type Transport,
 } from "@asyncio/streams";
@@ -186,6 +187,40 @@ for (const unix of [false, true]) {
     },
   );
 }
+
+test("so it is where a protocol has handed its connection over to streams", async () => {
+  const loop = getEventLoop();
+  const refused = Promise.withResolvers<SSLError>();
+  const serve: Handler = async (reader, writer) => {
+    assertEquals(await readText(reader), "STARTTLS");
+    refused.resolve(await assertRejects(() => writer.startTls(serverContext)) as SSLError);
+  };
+  /** Looks at the first bytes, then hands over as asyncio's documentation does. */
+  class Sniffer extends Protocol {
+    #transport!: Transport;
+    override connectionMade(transport: Transport): void {
+      this.#transport = transport;
+    }
+    override dataReceived(data: Uint8Array): void {
+      const protocol = new StreamReaderProtocol(new StreamReader(), serve, loop);
+      this.#transport.setProtocol(protocol);
+      protocol.connectionMade(this.#transport);
+      protocol.dataReceived(data);
+    }
+  }
+  const server = await loop.createServer(() => new Sniffer(), "127.0.0.1", 0);
+  const { port } = server.sockets[0]!.addr as Deno.NetAddr;
+  const [reader, writer] = await openConnection("127.0.0.1", port);
+  writer.write("STARTTLS\nDELETE everything\n250 OK");
+  const error = await refused.promise;
+  assertInstanceOf(error, SSLError);
+  assertEquals(error.reason, "NOT_TLS");
+  await reader.read().catch(() => {});
+  writer.transport.abort();
+  server.close();
+  server.abortClients();
+  await server.waitClosed();
+});
 
 test("startTls() is refused while a read waits, after the end, and twice at once", async () => {
   await talk(

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { MemoryCarrier } from "../memory_carrier.ts";
+import type { SSLError } from "../../net/tls/errors.ts";
 import { planUpgrade } from "../../net/tls/plan.ts";
 import { Protocol } from "../../net/protocols.ts";
 import { memoryProtocol, memoryStreams, pattern, settled, text, turns } from "../support.ts";
@@ -167,6 +168,26 @@ Deno.test("writeEof() is refused while TLS is about to begin, and the upgrade go
   assertThrows(() => writer.writeEof(), Error, "TLS");
   transport.abort();
   await assertRejects(() => upgrade, Deno.errors.ConnectionAborted);
+});
+
+Deno.test("startTls() ends by its signal, or its time, though what was written before can't leave", async () => {
+  for (const name of ["signal", "time"]) {
+    const { carrier, writer } = memoryStreams();
+    carrier.credit = 0;
+    writer.write("never taken");
+    const aborter = new AbortController();
+    const upgrade = writer.startTls(true, {
+      serverHostname: "localhost",
+      signal: aborter.signal,
+      sslHandshakeTimeout: name === "time" ? 20 : 60_000,
+    });
+    if (name === "signal") aborter.abort(reset);
+    const error = await assertRejects(() => upgrade);
+    if (name === "signal") assertStrictEquals(error, reset);
+    else assertEquals((error as SSLError).reason, "HANDSHAKE_TIMEOUT");
+    assertStrictEquals(await assertRejects(() => writer.waitClosed()), error);
+    assert(carrier.closed);
+  }
 });
 
 for (const how of ["pulled", "pushed"]) {

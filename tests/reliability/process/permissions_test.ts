@@ -262,10 +262,11 @@ const cases: Record<string, (to: string) => Promise<void>> = {
     const folder = await temporaryFolder();
     const [certFile, keyFile] = [`${folder}/cert.pem`, `${folder}/key.pem`];
     try {
-      await command("touch", certFile, keyFile);
+      const pem = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
+      await command("sh", "-c", `printf %s '${pem}' > '${certFile}'; touch '${keyFile}'`);
       const flags = flagsOf(to, { "cert.pem": certFile, "key.pem": keyFile });
       const files = JSON.stringify({ certFile, keyFile });
-      // Once both are read, it says that there is nothing in them.
+      // Once both are read, it says that the second has no key.
       const code = `
         try {
           asyncio.createDefaultContext(${files});
