@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { abortable } from "@std/async/abortable";
 import type { AbstractEventLoop } from "./loop/abstract_event_loop.ts";
 import { acceptFrom } from "./net/accept.ts";
 import type { ConnectionOwner } from "./net/connection_owner.ts";
@@ -12,6 +11,7 @@ import { startTimer } from "./net/timers.ts";
 import type { Transport } from "./net/transports.ts";
 import { checkSignalType } from "./net/validate.ts";
 import type { WaitOptions } from "./net/wait_options.ts";
+import { Waiters } from "./net/waiters.ts";
 
 export type { ConnectionOwner } from "./net/connection_owner.ts";
 
@@ -74,8 +74,8 @@ export class Server implements AsyncDisposable {
   #closed = false;
   /** The listeners are not only closed, but free: that is when their last accept has ended. */
   #freed = false;
-  /** Resolved whenever a connection or a handler ends, or the server is closed. */
-  #changed: PromiseWithResolvers<void> | null = null;
+  /** Who waits until a connection or a handler ends, or the server is closed. */
+  readonly #changes = new Waiters();
   readonly #owner: ConnectionOwner;
 
   /** Makes a server that accepts nothing before {@linkcode startServing}. */
@@ -86,12 +86,12 @@ export class Server implements AsyncDisposable {
       attach: (transport) => void this.#transports.add(transport),
       detach: (transport) => {
         this.#transports.delete(transport);
-        this.#notify();
+        this.#changes.resolve();
       },
       handlerStarted: () => void this.#handlers++,
       handlerEnded: () => {
         this.#handlers--;
-        this.#notify();
+        this.#changes.resolve();
       },
     };
   }
@@ -143,7 +143,7 @@ export class Server implements AsyncDisposable {
     if (this.#closed) return conn.close();
     // Looked at right before the connection is counted: several listeners share it.
     if (this.#transports.size >= maxConnections) {
-      return this.#change().then(() => this.#accepted(conn));
+      return this.#changes.wait().then(() => this.#accepted(conn));
     }
     try {
       connected(conn, this.#owner);
@@ -155,18 +155,8 @@ export class Server implements AsyncDisposable {
   }
 
   /** Waits until `condition` holds; it is looked at whenever something has changed. */
-  async #until(condition: () => boolean): Promise<void> {
-    while (!condition()) await this.#change();
-  }
-
-  /** Waits until a connection or a handler ends, or the server is closed. */
-  #change(): Promise<void> {
-    return (this.#changed ??= Promise.withResolvers<void>()).promise;
-  }
-
-  #notify(): void {
-    this.#changed?.resolve();
-    this.#changed = null;
+  async #until(condition: () => boolean, signal?: AbortSignal): Promise<void> {
+    while (!condition()) await this.#changes.wait(signal);
   }
 
   /**
@@ -186,8 +176,7 @@ export class Server implements AsyncDisposable {
     try {
       signal?.throwIfAborted();
       await this.startServing();
-      const closed = this.#until(() => this.#closed);
-      await (signal === undefined ? closed : abortable(closed, signal));
+      await this.#until(() => this.#closed, signal);
     } catch (error) {
       this.close();
       throw error;
@@ -209,11 +198,11 @@ export class Server implements AsyncDisposable {
     const end = () => {
       finish?.();
       this.#freed = true;
-      this.#notify();
+      this.#changes.resolve();
     };
     const freed = this.#accepting.then(end, end);
     for (const listener of listeners) leavesBehind(listener, freed);
-    this.#notify();
+    this.#changes.resolve();
   }
 
   /** Closes every connection once what was written to it is sent; handlers read EOF. */
@@ -236,8 +225,8 @@ export class Server implements AsyncDisposable {
   async waitClosed(options: WaitOptions = {}): Promise<void> {
     const { signal } = options;
     checkSignalType(signal);
-    const done = this.#until(() => this.#freed && this.#handlers === 0);
-    await (signal === undefined ? done : abortable(done, signal));
+    signal?.throwIfAborted();
+    await this.#until(() => this.#freed && this.#handlers === 0, signal);
   }
 
   /**
@@ -285,9 +274,9 @@ export class Server implements AsyncDisposable {
   async #within(ms: number, condition: () => boolean, signal?: AbortSignal): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = startTimer(resolve, ms);
-    const done = Promise.race([late, this.#until(condition)]);
     try {
-      await (signal === undefined ? done : abortable(done, signal));
+      signal?.throwIfAborted();
+      await Promise.race([late, this.#until(condition, signal)]);
     } finally {
       clearTimeout(timer);
     }

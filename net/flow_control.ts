@@ -6,46 +6,43 @@
 import { Protocol } from "./protocols.ts";
 import { tell } from "./told.ts";
 import { nextTurn } from "./turn.ts";
+import { unheeded, Waiters } from "./waiters.ts";
 
 /** After this many drains that had nothing to wait for, one waits for the turn to end. */
 const DRAINS_A_TURN = 1_000;
 const DONE = Promise.resolve();
 let drains = 0;
 
-let drainedOf: (protocol: FlowControlMixin) => Promise<void>;
-let closedOf: (protocol: FlowControlMixin) => Promise<void>;
+let drainedOf: (protocol: FlowControlMixin, signal?: AbortSignal) => Promise<void>;
+let closedOf: (
+  protocol: FlowControlMixin,
+  signal?: AbortSignal,
+  quietly?: boolean,
+) => Promise<void>;
 
 /** Waits until more may be written to a protocol's connection. */
-export function drained(protocol: FlowControlMixin): Promise<void> {
-  return drainedOf(protocol);
-}
-
-/** Waits until a protocol's connection has ended. */
-export function closed(protocol: FlowControlMixin): Promise<void> {
-  return closedOf(protocol);
+export function drained(protocol: FlowControlMixin, signal?: AbortSignal): Promise<void> {
+  return drainedOf(protocol, signal);
 }
 
 /**
- * Lets a caller look away from `promise`: what it rejects with is told again whenever asked, and must
- * not end the process.
+ * Waits until a protocol's connection has ended.
+ *
+ * @param protocol The protocol.
+ * @param signal Ends the wait.
+ * @param quietly Whether to reject without noting that the caller was told why it ended.
  */
-export function unheeded<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => {});
-  return promise;
+export function closed(
+  protocol: FlowControlMixin,
+  signal?: AbortSignal,
+  quietly = false,
+): Promise<void> {
+  return closedOf(protocol, signal, quietly);
 }
 
-function waiters(): PromiseWithResolvers<void> {
-  const waiters = Promise.withResolvers<void>();
-  unheeded(waiters.promise);
-  return waiters;
-}
-
-function rejected(error: Error): Promise<void> {
-  return unheeded(Promise.reject(error));
-}
-
-function connectionLost(error: Error | null): Error {
-  return error !== null ? tell(error) : new Deno.errors.ConnectionReset("the connection is closed");
+/** What `drain()` rejects with, when a connection has ended by `error`. */
+function connectionLost(error: unknown): unknown {
+  return tell(error ?? new Deno.errors.ConnectionReset("the connection is closed"));
 }
 
 /**
@@ -66,12 +63,12 @@ function connectionLost(error: Error | null): Error {
 export class FlowControlMixin extends Protocol {
   #paused = false;
   #lost: { error: Error | null } | null = null;
-  #drained: PromiseWithResolvers<void> | null = null;
-  #closed: PromiseWithResolvers<void> | null = null;
+  #drained: Waiters | null = null;
+  #closed: Waiters | null = null;
 
   static {
-    drainedOf = (protocol) => protocol.#untilDrained();
-    closedOf = (protocol) => protocol.#untilClosed();
+    drainedOf = (protocol, signal) => protocol.#untilDrained(signal);
+    closedOf = (protocol, signal, quietly) => protocol.#untilClosed(signal, quietly);
   }
 
   /** The transport's write buffer is full: `drain()` waits. */
@@ -83,31 +80,33 @@ export class FlowControlMixin extends Protocol {
   override resumeWriting(): void {
     this.#paused = false;
     this.#drained?.resolve();
-    this.#drained = null;
   }
 
   /** The connection has ended: `drain()` rejects, `waitClosed()` ends. */
   override connectionLost(error: Error | null): void {
     if (this.#lost !== null) return;
     this.#lost = { error };
-    if (this.#drained !== null) this.#drained.reject(connectionLost(error));
-    this.#drained = null;
+    this.#drained?.reject(error);
     if (error === null) this.#closed?.resolve();
     else this.#closed?.reject(error);
-    this.#closed = null;
   }
 
-  #untilDrained(): Promise<void> {
-    if (this.#lost !== null) return rejected(connectionLost(this.#lost.error));
-    if (this.#paused) return (this.#drained ??= waiters()).promise;
+  #untilDrained(signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted) return unheeded(Promise.reject(signal.reason));
+    if (this.#lost !== null) return unheeded(Promise.reject(connectionLost(this.#lost.error)));
+    if (this.#paused) return (this.#drained ??= new Waiters()).wait(signal, connectionLost);
     // A loop that only writes and drains would let nobody else have a turn, and send nothing.
     if (++drains < DRAINS_A_TURN) return DONE;
     drains = 0;
     return nextTurn();
   }
 
-  #untilClosed(): Promise<void> {
-    if (this.#lost === null) return (this.#closed ??= waiters()).promise;
-    return this.#lost.error === null ? DONE : rejected(this.#lost.error);
+  #untilClosed(signal?: AbortSignal, quietly = false): Promise<void> {
+    if (signal?.aborted) return unheeded(Promise.reject(signal.reason));
+    if (this.#lost === null) {
+      return (this.#closed ??= new Waiters()).wait(signal, quietly ? undefined : tell);
+    }
+    const { error } = this.#lost;
+    return error === null ? DONE : unheeded(Promise.reject(quietly ? error : tell(error)));
   }
 }

@@ -98,7 +98,7 @@ export abstract class Intake extends ReadBuffer {
    * @param ahead How many bytes may be buffered, at the most.
    */
   takeIn(ahead: number): void {
-    this.ahead = ahead;
+    this.ahead = Math.max(this.ahead, ahead);
     this.readAhead();
   }
 

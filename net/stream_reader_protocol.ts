@@ -7,7 +7,7 @@ import type { ExceptionSink } from "../loop/exception_context.ts";
 import { formatAddr } from "./addresses.ts";
 import type { ConnectionOwner } from "./connection_owner.ts";
 import { FlowControlMixin } from "./flow_control.ts";
-import { getIntake, pullFrom, type StreamReader } from "./stream_reader.ts";
+import { getIntake, pullFrom, StreamReader } from "./stream_reader.ts";
 import { StreamTransport } from "./stream_transport.ts";
 import { StreamWriter } from "./stream_writer.ts";
 import type { Transport } from "./transports.ts";
@@ -121,7 +121,12 @@ export class StreamReaderProtocol extends FlowControlMixin {
 
   /** Ends the reader: with EOF, or with the error once what had come is read. */
   override connectionLost(error: Error | null): void {
-    getIntake(this.#reader).end(error);
+    const { feedEof, setException } = StreamReader.prototype;
+    // A subclass that looks at what it is told is told the end, too.
+    if (error === null && this.#reader.feedEof !== feedEof) this.#reader.feedEof();
+    else if (error !== null && this.#reader.setException !== setException) {
+      this.#reader.setException(error);
+    } else getIntake(this.#reader).end(error);
     super.connectionLost(error);
   }
 }

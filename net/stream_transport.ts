@@ -138,6 +138,7 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
   setProtocol(protocol: BaseProtocol): void {
     if (protocol === this.#protocol) return;
     this.#protocol = protocol;
+    if (this.#is(CLOSING)) return; // What is under way is the goodbye's.
     const intake = this.#intake;
     const pending = intake?.handOver() ?? null;
     intake?.pushedBy(this); // Its protocol may come back.
@@ -176,8 +177,7 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
   }
 
   #pushIfNobodyPulls(pending: PendingRead | null = null): void {
-    if (this.#is(CLOSING)) pending?.catch(() => {}); // Closing interrupts it.
-    if (this.#intake !== null || this.#is(CLOSING) || this.#is(UPGRADING)) return;
+    if (this.#intake !== null || this.#is(CLOSING | UPGRADING | READ_ENDED)) return;
     this.#push ??= new PushLoop(
       this,
       () => this.#protocol!,
@@ -237,14 +237,15 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
     if (reader?.awaited) {
       throw new Error("startTls() while a read waits: let it end, or abort it, before");
     }
-    const intake = protocol === this.#protocol ? this.#intake : null;
+    const before = this.#protocol;
+    const intake = this.#intake;
     const ahead = this.#handOver(reader);
     this.#protocol = protocol;
     await this.#upgrade(plan, ahead);
-    if (intake !== null && protocol === this.#protocol) {
+    if (intake !== null && this.#protocol === before) {
       this.pulledBy(intake);
       intake.resume();
-    }
+    } else intake?.pushedBy(this); // Its protocol may come back.
     this.#pushIfNobodyPulls();
     this.#sender?.release();
     if (this.#is(CLOSING)) this.#finish();

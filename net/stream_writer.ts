@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { abortable } from "@std/async/abortable";
 import type { ExceptionSink } from "../loop/exception_context.ts";
-import { closed, drained, type FlowControlMixin, unheeded } from "./flow_control.ts";
+import { closed, drained, type FlowControlMixin } from "./flow_control.ts";
 import { DEFAULT_LIMIT, getIntake, type StreamReader } from "./stream_reader.ts";
 import { StreamTransport } from "./stream_transport.ts";
 import type { SSLContext } from "./tls/context.ts";
@@ -13,6 +12,7 @@ import { planUpgrade, type StartTlsOptions } from "./tls/plan.ts";
 import { tell, wasTold } from "./told.ts";
 import type { ExtraInfo, WriteTransport } from "./transports.ts";
 import { nextTurn } from "./turn.ts";
+import { unheeded } from "./waiters.ts";
 import type { WaitOptions } from "./wait_options.ts";
 
 /** The web streams that somebody asked for; a field of each writer would cost idle connections memory. */
@@ -105,14 +105,13 @@ export class StreamWriter implements AsyncDisposable {
    * @throws {unknown} The signal's reason.
    */
   drain(options?: WaitOptions): Promise<void> {
+    const signal = options?.signal;
     const exception = this.#reader?.exception() ?? null;
     if (exception !== null) return unheeded(Promise.reject(tell(exception)));
     // The end of the connection is told in this turn, and the caller shall hear of it.
-    const writable = this.transport.isClosing()
-      ? unheeded(nextTurn().then(() => drained(this.#protocol)))
-      : drained(this.#protocol);
-    const signal = options?.signal;
-    return signal === undefined ? writable : unheeded(abortable(writable, signal));
+    return this.transport.isClosing()
+      ? unheeded(nextTurn().then(() => drained(this.#protocol, signal)))
+      : drained(this.#protocol, signal);
   }
 
   /**
@@ -137,15 +136,13 @@ export class StreamWriter implements AsyncDisposable {
    * @throws {unknown} The signal's reason.
    */
   waitClosed(options?: WaitOptions): Promise<void> {
-    const ended = unheeded(this.#ended().catch((error) => Promise.reject(tell(error))));
-    const signal = options?.signal;
-    return signal === undefined ? ended : unheeded(abortable(ended, signal));
+    this.#lookForEnd();
+    return closed(this.#protocol, options?.signal);
   }
 
-  #ended(): Promise<void> {
-    // A peer that vanishes is noticed only by reading, and the caller may have stopped.
+  /** A peer that vanishes is noticed only by reading, and the caller may have stopped. */
+  #lookForEnd(): void {
     if (this.#reader !== null) getIntake(this.#reader).takeIn(DEFAULT_LIMIT);
-    return closed(this.#protocol);
   }
 
   /** Whether {@linkcode writeEof} can be had; over TLS it can't. */
@@ -248,8 +245,9 @@ export class StreamWriter implements AsyncDisposable {
    */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
+    this.#lookForEnd();
     try {
-      await this.#ended();
+      await closed(this.#protocol, undefined, true);
     } catch (error) {
       if (!wasTold(error)) throw error;
     }

@@ -285,6 +285,40 @@ Deno.test("setProtocol() takes over a read that ends in EOF or fails", async () 
   }
 });
 
+Deno.test("setProtocol() behind an end that a stream has read tells it no second time", async () => {
+  const { carrier, reader, transport } = memoryStreams();
+  carrier.end();
+  assertEquals((await reader.read()).length, 0);
+  const next = new Recorder();
+  transport.setProtocol(next);
+  transport.write("answer");
+  await turns(3);
+  assertEquals(next.calls, []);
+  assertEquals(carrier.receivedText, "answer");
+  transport.close();
+  await turns(3);
+  assertEquals(next.calls, ["lost"]);
+});
+
+Deno.test("setProtocol() between close() and the last byte starts no second read", async () => {
+  const { carrier, reader, transport } = memoryStreams();
+  const line = reader.readLine();
+  carrier.credit = 0;
+  transport.write("last words");
+  await turns();
+  assert(carrier.reading);
+  transport.close();
+  const next = new Recorder();
+  transport.setProtocol(next);
+  carrier.allow();
+  carrier.end();
+  await turns(4);
+  assertEquals([carrier.receivedText, carrier.halfClosed, next.error], ["last words", true, null]);
+  transport.abort();
+  reader.feedEof();
+  await line;
+});
+
 Deno.test("setProtocol() while the transport closes leaves no rejection behind", async () => {
   const { carrier, reader, transport } = memoryStreams();
   carrier.credit = 0;

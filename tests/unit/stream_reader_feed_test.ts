@@ -156,6 +156,30 @@ Deno.test("what a subclass overrides of StreamReaderProtocol or StreamReader is 
   assertEquals(log, ["dataReceived", "eofReceived, at EOF: true", "feedData"]);
 });
 
+Deno.test("a subclass of StreamReader is told the end, whatever it is", async () => {
+  const reset = new Deno.errors.ConnectionReset("reset");
+  for (const how of ["eof", "abort", "reset"] as const) {
+    const log: unknown[] = [];
+    class Decoder extends StreamReader {
+      override feedEof(): void {
+        log.push("feedEof");
+        super.feedEof();
+      }
+      override setException(exception: Error): void {
+        log.push(exception);
+        super.setException(exception);
+      }
+    }
+    const { carrier, transport } = memoryProtocol(new StreamReaderProtocol(new Decoder()));
+    if (how === "eof") carrier.end();
+    else if (how === "reset") carrier.failReads(reset);
+    else transport.abort();
+    await turns(3);
+    transport.abort();
+    assertEquals(log[0], how === "reset" ? reset : "feedEof");
+  }
+});
+
 Deno.test("a reader whose protocol gave way and came back is fed, and holds its transport back", async () => {
   const { carrier, reader, transport, protocol } = memoryStreams({ limit: 8 });
   carrier.send("one");

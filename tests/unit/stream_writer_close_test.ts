@@ -356,6 +356,24 @@ for (const [name, meet] of Object.entries(tellers)) {
   });
 }
 
+for (const name of ["drain", "waitClosed"] as const) {
+  Deno.test(`[Symbol.asyncDispose]() rejects when ${name}() had been given up by its signal`, async () => {
+    const { carrier, writer } = memoryStreams();
+    const gone = new Deno.errors.BrokenPipe("gone");
+    const aborter = new AbortController();
+    const thrown = await assertRejects(async () => {
+      await using _ = writer;
+      carrier.credit = 0;
+      writer.write(pattern(100_000));
+      const waiting = writer[name]({ signal: aborter.signal });
+      aborter.abort("enough");
+      assertEquals(await waiting.catch((reason) => reason), "enough");
+      carrier.failWrites(gone);
+    });
+    assertStrictEquals(thrown, gone);
+  });
+}
+
 Deno.test("[Symbol.asyncDispose]() rejects where nobody was told that what was written is lost", async () => {
   const { carrier, writer } = memoryStreams();
   carrier.failWrites(new Deno.errors.BrokenPipe("gone"));
@@ -401,6 +419,18 @@ Deno.test("what is saved from a broken connection ends with the peer's EOF, as a
   assertEquals(text(await reader.read(100)), "bye");
   await assertRejects(() => reader.read(100), Deno.errors.BrokenPipe);
   assert(!reader.atEof());
+});
+
+Deno.test("waitClosed() takes nothing away from what is saved of a broken connection", async () => {
+  const { carrier, reader, writer } = memoryStreams();
+  for (let i = 0; i < 100; i++) carrier.send(pattern(16_384));
+  carrier.failReads(reset);
+  carrier.failWrites(new Deno.errors.BrokenPipe("gone"));
+  writer.write("x");
+  await turns(3);
+  const closed = writer.waitClosed();
+  assertEquals((await reader.readExactly(1_638_400)).length, 1_638_400);
+  await assertRejects(() => closed, Deno.errors.BrokenPipe);
 });
 
 Deno.test("close() while a broken connection is being read to its end ends it, too", async () => {
