@@ -117,7 +117,7 @@ class Session {
       if (line === ".\r\n") break;
       size += line.length;
       // A dot in front of a line is doubled on the way.
-      if (size <= sizeLimit) lines.push(line.replace(/^\./, "").trimEnd());
+      if (size <= sizeLimit) lines.push(line.replace(/^\./, "").replace(/\r?\n$/, ""));
       else lines.length = 0;
     }
     this.#envelope = null;

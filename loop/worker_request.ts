@@ -5,7 +5,7 @@
  */
 import { show } from "../net/validate.ts";
 import type { Executable } from "./executor.ts";
-import type { Callee, WorkerRequest } from "./worker_main.ts";
+import { ARGS, type Callee, type WorkerRequest } from "./worker_main.ts";
 
 /** The source texts of functions that were sent before. */
 const sources = new WeakMap<object, string>();
@@ -15,7 +15,7 @@ const sources = new WeakMap<object, string>();
  * worker is free, and the caller may use his own again at once.
  */
 export function toRequest<A extends unknown[], R>(func: Executable<A, R>, args: A): WorkerRequest {
-  return { ...find(func), args: copy(args) };
+  return { ...find(func), args: new Map([[ARGS, copy(args)]]) };
 }
 
 function copy<A extends unknown[]>(args: A): A {

@@ -45,6 +45,8 @@ export class DuplexCarrier implements Carrier {
   #writeFailed: ((error: unknown) => void) | null = null;
   #ended = false;
   #fault: unknown = null;
+  /** Why nothing more can be written; what has come may still be read. */
+  #writeFault: unknown = null;
 
   /** Makes a carrier; the stream is its own from now on. */
   constructor(stream: Duplex, { localAddr, remoteAddr }: Ends) {
@@ -103,8 +105,14 @@ export class DuplexCarrier implements Carrier {
   /** Ends it: reads and writes that wait, and those to come, fail. */
   protected fail(error: unknown): void {
     this.#fault ??= error;
-    this.#writeFailed?.(this.#fault);
+    this.failWrites(error);
     this.#settle();
+  }
+
+  /** Writes that wait, and those to come, fail; reads go on. */
+  protected failWrites(error: unknown): void {
+    this.#writeFault ??= error;
+    this.#writeFailed?.(this.#writeFault);
   }
 
   #settle(): void {
@@ -151,7 +159,7 @@ export class DuplexCarrier implements Carrier {
 
   /** See {@linkcode Carrier.write}. */
   write(data: Uint8Array): Promise<number> {
-    if (this.#fault !== null) return Promise.reject(this.#fault);
+    if (this.#writeFault !== null) return Promise.reject(this.#writeFault);
     return new Promise((resolve, reject) => {
       this.#writeFailed = reject;
       this.stream.write(data, (error) => error ? this.fail(error) : resolve(data.length));
@@ -160,7 +168,7 @@ export class DuplexCarrier implements Carrier {
 
   /** See {@linkcode Carrier.closeWrite}. */
   closeWrite(): Promise<void> {
-    if (this.#fault !== null) return Promise.reject(this.#fault);
+    if (this.#writeFault !== null) return Promise.reject(this.#writeFault);
     return new Promise((resolve, reject) => {
       this.#writeFailed = reject;
       this.stream.end((error?: Error | null) => error ? this.fail(error) : resolve());

@@ -50,6 +50,9 @@ export async function connectFirst<T>(
 ): Promise<T> {
   signal?.throwIfAborted();
   const attempts = new AbortController();
+  // `Deno.connect()` calls this once it has connected, and would then drop the connection without closing
+  // it: an abort in that very turn would leave the socket open for good. So it hands it over.
+  attempts.signal.throwIfAborted = () => {};
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const errors: unknown[] = [];
   let started = 0;

@@ -9,6 +9,7 @@ import { PushingTransport } from "./pushing_transport.ts";
 import { tell } from "./told.ts";
 import type { ReadTransport } from "./transports.ts";
 import type { WaitOptions } from "./wait_options.ts";
+import { unheeded } from "./waiters.ts";
 
 /** Bytes as reads give them out. */
 export type Bytes = Uint8Array<ArrayBuffer>;
@@ -38,6 +39,8 @@ interface Read<T> extends Progress {
   attempt: Attempt<T>;
   /** Settles the promise of one that waits. */
   resolve(data: T | PromiseLike<never>): void;
+  /** That promise. */
+  promise: Promise<T> | null;
 }
 
 /** What a reader has taken in, and the read that waits for more. */
@@ -166,6 +169,7 @@ export class Reads extends Intake {
       searched: 0,
       blocks: null,
       resolve: ignore,
+      promise: null,
     };
     try {
       signal?.throwIfAborted();
@@ -173,18 +177,21 @@ export class Reads extends Intake {
       const data = attempt(this, read, 0);
       if (data !== null) return Promise.resolve(data);
       if (this.#pending !== null) {
-        throw new Error(`${name}() called while another read is waiting for incoming data`);
+        const message = `${name}() called while another read is waiting for incoming data`;
+        return Promise.reject(new Error(message));
       }
       if (this.exception !== null) throw tell(this.exception);
     } catch (error) {
       this.#giveBack(read);
-      return Promise.reject(error);
+      return unheeded(Promise.reject(error));
     }
-    return new Promise((resolve) => {
+    const promise = new Promise<T>((resolve) => {
       read.resolve = signal === undefined ? resolve : this.#listen(signal, resolve);
-      this.#pending = read;
-      this.#ask(read);
     });
+    read.promise = promise;
+    this.#pending = read;
+    this.#ask(read);
+    return promise;
   }
 
   /** Has more bytes come for the read that waits, however many are buffered. */
@@ -222,6 +229,9 @@ export class Reads extends Intake {
     }
     this.#pending = null;
     this.#giveBack(pending);
+    // A program may have begun to read long before it looks at the promise, and be gone by then, over an
+    // error of the same connection: a peer that resets must not end the process.
+    unheeded(pending.promise!);
     // A promise's `reject` would cost each connection that waits 60 bytes of heap.
     const rejected: PromiseLike<never> = { then: (_, reject) => reject!(reason) as never };
     pending.resolve(rejected);

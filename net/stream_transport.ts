@@ -26,6 +26,8 @@ import { checkWriteBufferLimits } from "./write_buffer_limits.ts";
 
 /** How much is taken in from a broken connection, in bytes: more than a system's buffer holds. */
 const SALVAGE = 8_388_608;
+/** After so many turns in which nothing came of it, there is nothing left: over TLS a read takes several. */
+const PATIENCE = 4;
 
 // What is so, as bits of one field: a field for each would cost every connection 80 bytes of heap.
 /** A server has accepted the connection. */
@@ -338,7 +340,11 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
   /** See {@linkcode Transport.write}. */
   write(data: Uint8Array | string): void {
     checkData(data);
-    if (this.#is(CLOSE_CALLED)) throw new Error("write() after close()");
+    if (this.#is(CLOSE_CALLED)) {
+      throw new Deno.errors.ConnectionAborted(
+        "write() after close(), by the program or its server",
+      );
+    }
     if (this.#is(EOF_WRITTEN)) throw new Error("write() after writeEof()");
     // Lost: dropped, as in asyncio; `connectionLost` and `drain()` say why.
     if (this.#is(CLOSING)) return;
@@ -382,9 +388,10 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
     this.#writeError = error;
     this.#state |= CLOSING;
     this.#state &= ~READING_PAUSED;
+    this.writingPaused(true); // `drain()` waits for the end, and says why it came.
     intake.takeIn(SALVAGE);
-    for (let seen = -1; !intake.ended && intake.reads !== seen;) {
-      seen = intake.reads;
+    for (let idle = 0, seen = -1; !intake.ended && idle < PATIENCE; seen = intake.reads) {
+      idle = intake.reads === seen ? idle + 1 : 0;
       await nextTurn();
     }
     this.#lose(error);

@@ -61,15 +61,19 @@ export class TlsCarrier extends DuplexCarrier {
     this.#heard = true;
   }
 
-  protected override fail(error: unknown): void {
+  #failure(error: unknown): unknown {
     // In TLS 1.3 a server judges a client when that has been through with its handshake for long.
     const isJudging = !this.#plan.serverSide && !this.#heard;
-    super.fail(failureOf(error, { peer: this.remoteAddr, isTls: true, isJudging }));
+    return failureOf(error, { peer: this.remoteAddr, isTls: true, isJudging });
   }
 
-  /** Reports that sending ciphertext failed. */
+  protected override fail(error: unknown): void {
+    super.fail(this.#failure(error));
+  }
+
+  /** Reports that sending ciphertext failed: what the peer said before it left can still be read. */
   writeFailed(error: unknown): void {
-    this.fail(error);
+    this.failWrites(this.#failure(error));
   }
 
   protected override ask(): void {

@@ -102,3 +102,30 @@ test("await using does not hide why an upgrade failed in a SuppressedError", asy
   assertInstanceOf(error, SSLError);
   assert(error.reason === "UNKNOWN_AUTHORITY");
 });
+
+test("an answer that comes before a reset is read over TLS, too", async () => {
+  for (let i = 0; i < 10; i++) {
+    await using server = await startServer(
+      async (reader, writer) => {
+        await reader.readExactly(100_000);
+        writer.write("413 too large\n");
+        await writer.drain();
+        await new Promise((resolve) => setImmediate(resolve));
+        writer.transport.abort(); // With unread input: the system resets the connection.
+      },
+      "127.0.0.1",
+      0,
+      { ssl: context },
+    );
+    const { port } = server.sockets[0]!.addr as Deno.NetAddr;
+    const ssl = { caCerts: [authority.cert] };
+    const [reader, writer] = await openConnection("127.0.0.1", port, {
+      ssl,
+      serverHostname: "localhost",
+    });
+    writer.write(new Uint8Array(5_000_000));
+    await writer.drain().catch(() => {});
+    assertEquals(new TextDecoder().decode(await reader.readLine()), "413 too large\n");
+    writer.transport.abort();
+  }
+});

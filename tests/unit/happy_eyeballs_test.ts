@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { connectFirst, interleave } from "../../net/happy_eyeballs.ts";
+import { turns } from "../support.ts";
 
 /** Addresses that answer when the test says so. */
 class Network {
@@ -119,4 +120,25 @@ Deno.test("connectFirst() ends all attempts when its signal is aborted", async (
     await assertRejects(() => connectFirst(["a"], { ...net, delay: 1, signal })),
     reason,
   );
+});
+
+Deno.test("connectFirst() discards a connection made in the turn in which it is given up", async () => {
+  const late = Promise.withResolvers<void>();
+  const discarded: string[] = [];
+  const aborter = new AbortController();
+  const connecting = connectFirst(["1.1.1.1"], {
+    connect: async (address, signal) => {
+      await late.promise;
+      signal.throwIfAborted(); // As `Deno.connect()` does, and then closes nothing.
+      return address;
+    },
+    discard: (conn) => void discarded.push(conn),
+    delay: 250,
+    signal: aborter.signal,
+  });
+  aborter.abort("enough");
+  assertEquals(await connecting.catch((reason) => reason), "enough");
+  late.resolve();
+  await turns();
+  assertEquals(discarded, ["1.1.1.1"]);
 });

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/as
 import { StreamReader } from "../../net/stream_reader.ts";
 import { IncompleteReadError } from "../../net/errors.ts";
 import { MemoryCarrier } from "../memory_carrier.ts";
-import { bytes, memoryStreams, settled, text } from "../support.ts";
+import { bytes, memoryStreams, settled, text, turns } from "../support.ts";
 
 function fed(...pieces: string[]): StreamReader {
   const reader = new StreamReader();
@@ -239,4 +239,17 @@ Deno.test("a connection of somebody else's that throws in place of rejecting is 
   const { reader, writer } = memoryStreams({}, new Throwing());
   await assertRejects(() => reader.readLine(), TypeError, "not implemented");
   await assertRejects(() => writer.waitClosed(), TypeError, "not implemented");
+});
+
+Deno.test("a read that is begun early and that nobody looks at ends no process", async () => {
+  const { carrier, reader } = memoryStreams();
+  reader.readLine();
+  carrier.failReads(new Deno.errors.ConnectionReset("reset"));
+  await turns();
+  reader.readExactly(5); // The connection is lost already.
+  const cut = memoryStreams();
+  cut.reader.readExactly(5);
+  cut.carrier.end();
+  await turns();
+  assert(cut.reader.atEof());
 });
