@@ -324,3 +324,16 @@ Deno.test("run() shuts the default executor down; a closed loop runs nothing", a
   });
   assertThrows(() => loop!.runInExecutor(null, () => 1), Error, "closed");
 });
+
+Deno.test("a worker gets bytes as fast as their memory alone", async () => {
+  await using executor = new WorkerExecutor({ maxWorkers: 1 });
+  const length = (data: Uint8Array | ArrayBuffer) => data.byteLength;
+  const timeOf = async (data: Uint8Array | ArrayBuffer) => {
+    const start = performance.now();
+    assertEquals(await executor.submit(length, data), data.byteLength);
+    return performance.now() - start;
+  };
+  await timeOf(new Uint8Array(1)); // Starts the worker.
+  const plain = await timeOf(new ArrayBuffer(8e6));
+  assert(await timeOf(new Uint8Array(8e6)) < 10 * plain + 300); // It took 160 ns a byte.
+});
