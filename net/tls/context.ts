@@ -30,7 +30,8 @@ export interface CertChain {
 export interface SSLContext {
   /**
    * The authorities to trust, as PEM texts. On a client the roots that Deno trusts by default;
-   * a list replaces them. On a server those who may sign clients' certificates.
+   * a list replaces them. On a server those who may sign clients' certificates. A certificate that is no
+   * authority is trusted itself, and vouches for no other one.
    */
   readonly caCerts?: readonly string[] | undefined;
   /**

@@ -65,10 +65,19 @@ function readCertificates(name: string, text: string): X509Certificate[] {
   );
 }
 
+/** What the engine can sign with; with another key every handshake would fail, for no visible reason. */
+const KEY_TYPES: ReadonlySet<string> = new Set(["rsa", "ec", "ed25519"]);
+
 function checkPair(prefix: string, cert: string, key: string): void {
   const { createPrivateKey } = loadCrypto();
   const [certificate] = readCertificates(`${prefix}cert`, cert);
   const privateKey = readable(`${prefix}key`, () => createPrivateKey(privateKeyIn(key)!));
+  const { asymmetricKeyType = "" } = privateKey;
+  if (!KEY_TYPES.has(asymmetricKeyType)) {
+    throw new RangeError(
+      `${prefix}key is of type ${asymmetricKeyType}: Deno takes rsa, ec, ed25519`,
+    );
+  }
   if (!certificate!.checkPrivateKey(privateKey)) {
     throw new RangeError(
       `${prefix}key does not belong to ${prefix}cert, of which the first certificate counts`,

@@ -6,7 +6,7 @@
 import type { PeerCertificate as NodeCertificate, TLSSocket } from "node:tls";
 import { checkedCertificates } from "./credentials.ts";
 import { type SSLError, sslError } from "./errors.ts";
-import { faultOf } from "./fault.ts";
+import { faultOf, isVouchedFor, maySign } from "./fault.ts";
 import { isCertificate, type PeerCertificate, peerCertOf } from "./peer_cert.ts";
 import type { TlsPlan } from "./plan.ts";
 import { isAmong, type SubjectName, subjectNamesOf } from "./subject_alt_name.ts";
@@ -60,12 +60,16 @@ function judge(
   peer: Deno.Addr | null,
   verdict: string | null,
 ): Examined {
+  const { authorities } = checkedCertificates(context);
   if (verdict !== null) {
-    const { authorities } = checkedCertificates(context);
     const { reason, detail } = faultOf(cert, authorities, serverSide, verdict);
     return { peercert: null, refusal: sslError(reason, peer, detail) };
   }
   const names = subjectNamesOf(cert.raw);
+  if (authorities?.every(maySign) === false && !isVouchedFor(cert, authorities)) {
+    const detail = "the one in caCerts that it is by is no authority";
+    return { peercert: null, refusal: sslError("UNKNOWN_AUTHORITY", peer, detail) };
+  }
   if (!serverSide && context.checkHostname !== false && !isAmong(serverHostname!, names)) {
     const detail = `${serverHostname} is not among its names: ${list(names)}`;
     return { peercert: null, refusal: sslError("WRONG_HOST", peer, detail) };

@@ -7,7 +7,7 @@ import { X509Certificate } from "node:crypto";
 import type { PeerCertificate } from "node:tls";
 import { OBJECT_ID, readSequence } from "./der.ts";
 import type { SSLCertVerificationReason } from "./errors.ts";
-import { EXTENDED_KEY_USAGE, extensionsOf } from "./extensions.ts";
+import { EXTENDED_KEY_USAGE, extensionsOf, isBeforeExtensions } from "./extensions.ts";
 
 /** The purposes of certificates, 1.3.6.1.5.5.7.3.1 and .2, and of any, 2.5.29.37.0. */
 const SERVER_AUTH = "2b06010505070301";
@@ -86,9 +86,27 @@ function chainOf(cert: PeerCertificate): X509Certificate[] {
   return chain;
 }
 
+/** Whether a certificate in `caCerts` may sign others, by what it says of itself. */
+export function maySign({ ca, raw }: X509Certificate): boolean {
+  return ca || isBeforeExtensions(raw);
+}
+
+/**
+ * Whether a certificate is one of those in `caCerts`, or leads to one that may sign others. The engine
+ * takes each of them for an authority: who is trusted as a peer could pose as every other one.
+ */
+export function isVouchedFor(
+  cert: PeerCertificate,
+  authorities: readonly X509Certificate[],
+): boolean {
+  const [leaf, ...others] = chainOf(cert);
+  return authorities.some(({ raw }) => leaf!.raw.equals(raw)) ||
+    pathOf(leaf!, others, authorities.filter(maySign)) !== null;
+}
+
 /**
  * The way from a certificate up to a trusted authority, without it; `null` where there is none. It
- * takes the first that fits at each step: good enough for a message.
+ * takes the first that fits at each step, and may so miss a way that another one would have led.
  */
 function pathOf(
   leaf: X509Certificate,
@@ -96,7 +114,7 @@ function pathOf(
   roots: readonly X509Certificate[],
 ): X509Certificate[] | null {
   const path = [leaf];
-  for (let last = leaf; !roots.some((root) => isBy(last, root));) {
+  for (let last = leaf; !roots.some((root) => root.raw.equals(last.raw) || isBy(last, root));) {
     const next = others.find((one) => one.ca && !path.includes(one) && isBy(last, one));
     if (next === undefined) return null;
     path.push(last = next);

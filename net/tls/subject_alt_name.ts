@@ -33,7 +33,7 @@ const OTHERS: ReadonlySet<number> = new Set([0xa0, 0xa3, 0xa4, 0xa5, 0x88]);
  * Reads the names out of a certificate.
  *
  * @param certificate The certificate in DER.
- * @returns Its names of the known kinds, in its order; none where it has no such extension.
+ * @returns Its names of the known kinds that are ASCII, in its order; none where it has no such extension.
  * @throws {SyntaxError} If it is not as RFC 5280 has it.
  */
 export function subjectNamesOf(certificate: Uint8Array): SubjectName[] {
@@ -42,16 +42,19 @@ export function subjectNamesOf(certificate: Uint8Array): SubjectName[] {
   const names: SubjectName[] = [];
   for (const { tag, body } of readSequence(extension)) {
     const kind = KINDS[tag];
-    if (kind !== undefined) names.push({ kind, value: readText(body) });
-    else if (tag === IP_ADDRESS) names.push({ kind: "IP Address", value: readAddress(body) });
+    if (kind !== undefined) {
+      const value = readText(body);
+      if (value !== null) names.push({ kind, value });
+      // Names of people, and of services, decide nothing here, and old ones are so.
+      else if (kind === "DNS") throw new SyntaxError("a DNS name that is not ASCII");
+    } else if (tag === IP_ADDRESS) names.push({ kind: "IP Address", value: readAddress(body) });
     else if (!OTHERS.has(tag)) throw new SyntaxError(`a name of no known kind (${tag})`);
   }
   return names;
 }
 
-function readText(bytes: Uint8Array): string {
-  if (bytes.some((byte) => byte > 0x7f)) throw new SyntaxError("a name that is not ASCII");
-  return decoder.decode(bytes);
+function readText(bytes: Uint8Array): string | null {
+  return bytes.some((byte) => byte > 0x7f) ? null : decoder.decode(bytes);
 }
 
 function readAddress(bytes: Uint8Array): string {
@@ -87,7 +90,8 @@ export function isAmong(host: string, names: readonly SubjectName[]): boolean {
     return names.some(({ kind, value }) => kind === "IP Address" && value === address);
   }
   const name = host.toLowerCase().replace(/\.$/, "");
-  return names.some(({ kind, value }) => kind === "DNS" && fits(name, value.toLowerCase()));
+  return name !== "" &&
+    names.some(({ kind, value }) => kind === "DNS" && fits(name, value.toLowerCase()));
 }
 
 /** A wildcard, and what is behind it: two labels at least, for nobody owns all of `.com`. */

@@ -90,6 +90,28 @@ commonName = supplied
   );
 }
 
+/**
+ * Makes a certificate that is signed with its own key, as `openssl x509` does: of version 1 where no
+ * extensions are asked for.
+ */
+export async function selfSigned(name: string, ...extensions: string[]): Promise<Certificate> {
+  const { folder } = await certificates();
+  await openssl(
+    folder,
+    ...["req", "-new", ...KEY, "-keyout", `${name}.key`, "-out", `${name}.csr`],
+    ...["-subj", `/CN=${name}`],
+  );
+  await Deno.writeTextFile(`${folder}/${name}.ext`, extensions.join("\n"));
+  await openssl(
+    folder,
+    ...["x509", "-req", "-in", `${name}.csr`, "-signkey", `${name}.key`, "-days", "30"],
+    ...(extensions.length > 0 ? ["-extfile", `${name}.ext`] : []),
+    ...["-out", `${name}.pem`],
+  );
+  await prepareAuthority(folder, name);
+  return await load(folder, name);
+}
+
 /** What is special about a certificate. */
 export interface CertificateOptions {
   /** Whose it is; its file's name by default. */
@@ -185,4 +207,27 @@ async function make(): Promise<Certificates> {
     client: await issue(folder, "authority", "alice", "Alice", "DNS:alice"),
     foreignClient: await issue(folder, "foreign", "eve", "Mallory", "DNS:mallory"),
   };
+}
+
+/** Makes a key file whose public half is the victim's and whose private half is the thief's. */
+export async function stealCertificate(
+  folder: string,
+  victim: string,
+  thief: string,
+): Promise<string> {
+  const [mixed, own] = await Promise.all([victim, thief].map(async (file) => {
+    const { stdout } = await new Deno.Command("openssl", {
+      args: ["ec", "-in", file, "-outform", "DER"],
+      stderr: "null",
+    }).output();
+    return stdout;
+  }));
+  mixed!.set(own!.subarray(7, 39), 7); // Where an ECPrivateKey of 256 bits holds its number.
+  const path = `${folder}/stolen.key`;
+  const base64 = mixed!.toBase64().replace(/.{64}/g, "$&\n");
+  await Deno.writeTextFile(
+    path,
+    `-----BEGIN EC PRIVATE KEY-----\n${base64}\n-----END EC PRIVATE KEY-----\n`,
+  );
+  return path;
 }

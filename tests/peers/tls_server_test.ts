@@ -18,7 +18,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { certificates } from "./certificates.ts";
+import { certificates, stealCertificate } from "./certificates.ts";
 import { test } from "./open_sockets.ts";
 import { startClientPeer } from "./openssl.ts";
 
@@ -226,25 +226,6 @@ for (const version of ["-tls1_2", "-tls1_3"]) {
     assertEquals((await reports.next()).reason, "BAD_CERTIFICATE");
     assertEquals((await peer.ended()).code, 1);
   });
-}
-
-/** Makes a key file whose public half is the victim's and whose private half is the thief's. */
-async function stealCertificate(folder: string, victim: string, thief: string): Promise<string> {
-  const [mixed, own] = await Promise.all([victim, thief].map(async (file) => {
-    const { stdout } = await new Deno.Command("openssl", {
-      args: ["ec", "-in", file, "-outform", "DER"],
-      stderr: "null",
-    }).output();
-    return stdout;
-  }));
-  mixed!.set(own!.subarray(7, 39), 7); // Where an ECPrivateKey of 256 bits holds its number.
-  const path = `${folder}/stolen.key`;
-  const base64 = mixed!.toBase64().replace(/.{64}/g, "$&\n");
-  await Deno.writeTextFile(
-    path,
-    `-----BEGIN EC PRIVATE KEY-----\n${base64}\n-----END EC PRIVATE KEY-----\n`,
-  );
-  return path;
 }
 
 test("requestCert with rejectUnauthorized: false makes certificates optional", async () => {

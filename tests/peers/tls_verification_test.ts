@@ -11,11 +11,17 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import tls from "node:tls";
-import { type Certificate, certificates, issueCertificate } from "./certificates.ts";
+import {
+  type Certificate,
+  certificates,
+  issueCertificate,
+  selfSigned,
+  stealCertificate,
+} from "./certificates.ts";
 import { test } from "./open_sockets.ts";
 import { startClientPeer, startServerPeer } from "./openssl.ts";
 
-const { authority, good, foreignClient, client } = await certificates();
+const { authority, folder, good, foreignClient, client } = await certificates();
 const trusting = { caCerts: [authority.cert] };
 const local = "DNS:localhost,IP:127.0.0.1";
 const garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -256,5 +262,57 @@ for (const [version, flag] of versions) {
       ...["-cert", client.certFile, "-key", client.keyFile],
     );
     assertEquals(await promise, { CN: "Alice" });
+  });
+}
+
+const oldRoot = await selfSigned("oldRoot");
+const pinned = await selfSigned(
+  "pinned",
+  "basicConstraints=CA:FALSE",
+  "subjectAltName=DNS:localhost",
+);
+const byPinned = await issueCertificate("byPinned", "DNS:localhost", { authority: "pinned" });
+const byOldRoot = await issueCertificate("byOldRoot", "DNS:localhost", { authority: "oldRoot" });
+
+for (const [version, flag] of versions) {
+  for (const rejectUnauthorized of [true, false]) {
+    const mode = rejectUnauthorized ? "required" : "optional";
+
+    test(`a root of version 1 is no client's without its key, where one is ${mode} (${version})`, async () => {
+      using told = collect();
+      const ssl = { ...demanding, caCerts: [oldRoot.cert], rejectUnauthorized };
+      await using server = await startServer(() => {}, "127.0.0.1", 0, { ssl });
+      const keyFile = await stealCertificate(folder, oldRoot.keyFile, foreignClient.keyFile);
+      await using peer = startClientPeer(
+        ...[portOf(server), authority, flag] as const,
+        ...["-cert", oldRoot.certFile, "-key", keyFile],
+      );
+      assertEquals((await told.next() as SSLError).reason, "BAD_CERTIFICATE");
+      await peer.ended();
+    });
+  }
+
+  test(`a root of version 1 is no server's without its key (${version})`, async () => {
+    const keyFile = await stealCertificate(folder, oldRoot.keyFile, foreignClient.keyFile);
+    await using peer = await startServerPeer({ ...oldRoot, keyFile }, flag);
+    const ssl = { caCerts: [oldRoot.cert], checkHostname: false };
+    await assertRefused(peer.port, ssl, "BAD_CERTIFICATE");
+  });
+
+  test(`a certificate in caCerts that is no authority vouches for no other (${version})`, async () => {
+    const ssl = { caCerts: [pinned.cert, oldRoot.cert] };
+    for (
+      const [cert, reason] of [[byPinned, "UNKNOWN_AUTHORITY"], [pinned, null], [byOldRoot, null]]
+    ) {
+      await using peer = await startServerPeer(cert as Certificate, flag);
+      if (reason !== null) {
+        await assertRefused(peer.port, ssl, reason as string);
+        continue;
+      }
+      const options = { ssl, serverHostname: "localhost" };
+      const [, writer] = await openConnection("127.0.0.1", peer.port, options);
+      writer.close();
+      await writer.waitClosed();
+    }
   });
 }

@@ -32,11 +32,17 @@ const SAN = id(0x55, 0x1d, 0x11);
 
 /** The skeleton of a certificate that has these extensions. */
 function certificate(...extensions: Uint8Array[]): Uint8Array {
-  const part = sequence();
-  const version = der(0xa0, der(0x02, Uint8Array.of(2)));
-  const number = der(0x02, Uint8Array.of(1));
   const last = extensions.length === 0 ? nothing : der(0xa3, sequence(...extensions));
-  const content = sequence(version, number, part, part, part, part, part, last);
+  return wrap(version(2), publicKey(0), last);
+}
+
+const version = (number: number) => der(0xa0, der(0x02, Uint8Array.of(number)));
+const publicKey = (unusedBits: number) => sequence(der(0x03, Uint8Array.of(unusedBits, 1)));
+
+function wrap(version: Uint8Array, key: Uint8Array, last: Uint8Array): Uint8Array {
+  const part = sequence();
+  const number = der(0x02, Uint8Array.of(1));
+  const content = sequence(version, number, part, part, part, part, key, last);
   return sequence(content, part, der(0x03, Uint8Array.of(0)));
 }
 
@@ -72,6 +78,18 @@ Deno.test("subjectNamesOf() of a certificate without names gives none", () => {
   assertEquals(subjectNamesOf(certificate(sequence(id(1), der(0x04)))), []);
 });
 
+/** An extension with the byte of its BOOLEAN. */
+function critical(byte: number, id: Uint8Array, content: Uint8Array): Uint8Array {
+  return sequence(id, der(0x01, Uint8Array.of(byte)), der(0x04, content));
+}
+
+Deno.test("subjectNamesOf() reads critical names, and passes over what is not ASCII", () => {
+  const names = sequence(der(0x81, encoder.encode("jürgen@example.org")), dns("localhost"));
+  assertEquals(subjectNamesOf(certificate(critical(255, SAN, names))), [
+    { kind: "DNS", value: "localhost" },
+  ]);
+});
+
 const good = certificateFor(dns("localhost"));
 const san = sequence(SAN, der(0x04, sequence(dns("localhost"))));
 const bad: [what: string, bytes: Uint8Array][] = [
@@ -90,6 +108,17 @@ const bad: [what: string, bytes: Uint8Array][] = [
   ["a length of lengths", certificateFor(Uint8Array.of(0x82, 0xff))],
   ["an endless tag", certificateFor(Uint8Array.of(0x9f, 1, 0))],
   ["an extension that is none", certificate(sequence(SAN))],
+  // What follows Deno's engine can't read, and then asks for no proof of the key.
+  ["a certificate of version 1", wrap(nothing, publicKey(0), nothing)],
+  ["a certificate of version 2", wrap(version(1), publicKey(0), nothing)],
+  ["a certificate of version 4", wrap(version(3), publicKey(0), nothing)],
+  ["a public key with bits to spare", wrap(version(2), publicKey(1), nothing)],
+  ["no public key", wrap(version(2), sequence(), nothing)],
+  ["a BOOLEAN that is neither", certificate(critical(1, SAN, sequence(dns("localhost"))))],
+  ...[0x13, 0x1e, 0x1f, 0x25].map((n): [string, Uint8Array] => [
+    `an extension 2.5.29.${n} that is no SEQUENCE`,
+    certificate(sequence(id(0x55, 0x1d, n), der(0x04, der(0x02, nothing)))),
+  ]),
 ];
 
 for (const [what, bytes] of bad) {
