@@ -69,7 +69,8 @@ export function getIntake(reader: StreamReader): Intake {
  * before transferring its buffer or keeping a small piece for long.
  *
  * One read may wait at a time. Every read takes a `signal`; an aborted read loses no byte: the
- * next one gets it.
+ * next one gets it. A read may be begun long before its promise is awaited: if it rejects meanwhile,
+ * that ends no process.
  *
  * @example Lines
  * ```ts
