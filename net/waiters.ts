@@ -17,6 +17,7 @@ export function unheeded<T>(promise: Promise<T>): Promise<T> {
 interface Waiter {
   resolve(): void;
   reject(error: unknown): void;
+  readonly onLost: ((error: unknown) => unknown) | undefined;
 }
 
 /**
@@ -30,22 +31,23 @@ export class Waiters {
    * Waits for the event.
    *
    * @param signal Ends the wait.
-   * @param onError Maps what {@linkcode reject} rejects with.
+   * @param onLost Maps what {@linkcode reject} rejects with.
    */
-  wait(signal?: AbortSignal, onError?: (error: unknown) => unknown): Promise<void> {
+  wait(signal?: AbortSignal, onLost?: (error: unknown) => unknown): Promise<void> {
     return unheeded(
       new Promise((resolve, reject) => {
         if (signal?.aborted) return reject(signal.reason);
         const abort = () => {
           this.#waiting.delete(waiter);
-          reject(signal!.reason);
+          waiter.reject(signal!.reason);
         };
         const done = () => signal?.removeEventListener("abort", abort);
         const waiter: Waiter = {
           resolve: () => (done(), resolve()),
-          reject: (error) => (done(), reject(onError === undefined ? error : onError(error))),
+          reject: (error) => (done(), reject(error)),
+          onLost,
         };
-        signal?.addEventListener("abort", abort, { once: true });
+        signal?.addEventListener("abort", abort);
         this.#waiting.add(waiter);
       }),
     );
@@ -58,7 +60,9 @@ export class Waiters {
 
   /** It never will. */
   reject(error: unknown): void {
-    for (const waiter of this.#take()) waiter.reject(error);
+    for (const waiter of this.#take()) {
+      waiter.reject(waiter.onLost === undefined ? error : waiter.onLost(error));
+    }
   }
 
   #take(): Waiter[] {
