@@ -6,6 +6,7 @@
 import { type Carrier, readFrom } from "./carrier.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import type { ReadTransport } from "./transports.ts";
+import { unheeded } from "./waiters.ts";
 
 const HERE = Symbol("the intake's own buffer");
 
@@ -118,8 +119,7 @@ export abstract class Intake extends ReadBuffer {
     this.source = null;
     if (this.#reading === null) return null;
     this.#heir ??= Promise.withResolvers();
-    this.#heir.promise.catch(() => {}); // The heir may be long in coming, or never ask.
-    return this.#heir.promise;
+    return unheeded(this.#heir.promise); // The heir may be long in coming, or never ask.
   }
 
   /**

@@ -9,6 +9,7 @@ import type { IntakeSource, PendingRead } from "./intake.ts";
 import type { ReadAhead } from "./prefixed_carrier.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { show } from "./validate.ts";
+import { unheeded } from "./waiters.ts";
 
 /** The largest piece a protocol is handed at once, in bytes: asyncio's. */
 const PIECE = 262_144;
@@ -70,8 +71,8 @@ export class PushLoop {
     if (this.#endHeld) return { bytes, pending: Promise.resolve(null) };
     if (!this.#reading) return { bytes };
     this.#heir = Promise.withResolvers();
-    this.#heir.promise.catch(() => {}); // The heir may be long in coming, or never ask.
-    return { bytes, pending: this.#heir.promise };
+    // The heir may be long in coming, or never ask.
+    return { bytes, pending: unheeded(this.#heir.promise) };
   }
 
   /** Goes on, if the transport reads; it may be called at any time. */

@@ -5,7 +5,8 @@
  */
 import { type Carrier, writeTo } from "./carrier.ts";
 import { SendProgress } from "./send_progress.ts";
-import { atTurnEnd } from "./turn.ts";
+import { atTurnEnd, type TurnListener } from "./turn.ts";
+import { unheeded } from "./waiters.ts";
 import { WriteBuffer } from "./write_buffer.ts";
 import { checkWriteBufferLimits, type Marks } from "./write_buffer_limits.ts";
 
@@ -28,7 +29,7 @@ export interface SenderOwner {
  * Sends what is written when the turn ends, when it is told to, or when the buffer is full: one write
  * of the carrier at a time.
  */
-export class Sender {
+export class Sender implements TurnListener {
   readonly #owner: SenderOwner;
   readonly #out = new WriteBuffer();
   #limits: Marks = DEFAULT_LIMITS;
@@ -135,11 +136,10 @@ export class Sender {
    */
   hold(): Promise<void> {
     const sent = Promise.withResolvers<void>();
-    sent.promise.catch(() => {}); // The end is told elsewhere, too.
     this.#held = { bytes: this.#out.length, sent };
     if (this.#out.length === 0) sent.resolve();
     this.flush();
-    return sent.promise;
+    return unheeded(sent.promise); // The end is told elsewhere, too.
   }
 
   /** Sends what was held back. */

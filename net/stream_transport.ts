@@ -14,10 +14,10 @@ import { leave } from "./linger.ts";
 import type { ReadAhead } from "./prefixed_carrier.ts";
 import type { BaseProtocol, Protocol } from "./protocols.ts";
 import { PushLoop } from "./push_loop.ts";
-import { openTls } from "./tls/open_tls.ts";
-import type { TlsPlan } from "./tls/plan.ts";
 import type { SendProgress } from "./send_progress.ts";
 import { DEFAULT_LIMITS, Sender, type SenderOwner } from "./sender.ts";
+import { openTls } from "./tls/open_tls.ts";
+import type { TlsPlan } from "./tls/plan.ts";
 import { tell } from "./told.ts";
 import { type ExtraInfo, Transport, type WriteBufferLimits } from "./transports.ts";
 import { nextTurn } from "./turn.ts";
@@ -74,8 +74,9 @@ export interface UpgradeOptions {
 /**
  * A byte stream's transport.
  *
- * It sends by a {@linkcode Sender}. It receives by one of two ways: a protocol is pushed to by a {@linkcode PushLoop};
- * a stream's {@linkcode Intake} pulls, and nothing is under way that nobody asked for.
+ * It sends by a {@linkcode Sender}. It receives by one of two ways: a protocol is pushed to by a
+ * {@linkcode PushLoop}; a stream's {@linkcode Intake} pulls, and nothing is under way that nobody
+ * asked for.
  */
 export class StreamTransport extends Transport implements IntakeSource, SenderOwner {
   /** What carries the bytes. */

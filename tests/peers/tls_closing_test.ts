@@ -1,5 +1,6 @@
 import { openConnection, SSLError, startServer } from "@asyncio/streams";
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { turns } from "../support.ts";
 import { certificates } from "./certificates.ts";
 import { test } from "./open_sockets.ts";
 
@@ -25,13 +26,19 @@ async function echoServer(lines: string[], wrap?: PromiseWithResolvers<void>) {
   );
 }
 
+/** A server that waits for the hello of a client that it has accepted. */
+async function handshakeUnderWay(lines: string[]) {
+  const server = await echoServer(lines);
+  const { port } = server.sockets[0]!.addr as Deno.NetAddr;
+  const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  while (server.connections === 0) await turns(1);
+  return { server, conn };
+}
+
 for (const how of ["waitClosed", "shutdown"] as const) {
   test(`${how}() of a server waits for a handshake under way, and for its handler`, async () => {
     const lines: string[] = [];
-    const server = await echoServer(lines);
-    const { port } = server.sockets[0]!.addr as Deno.NetAddr;
-    const conn = await Deno.connect({ hostname: "127.0.0.1", port });
-    while (server.connections === 0) await new Promise((resolve) => setImmediate(resolve));
+    const { server, conn } = await handshakeUnderWay(lines);
     server.close();
     const ended = how === "waitClosed" ? server.waitClosed() : server.shutdown({ timeout: 10_000 });
     const ssl = { caCerts: [authority.cert] };
@@ -46,10 +53,8 @@ for (const how of ["waitClosed", "shutdown"] as const) {
 
 test("closeClients() ends a handshake under way, and no handler begins", async () => {
   const lines: string[] = [];
-  const server = await echoServer(lines);
-  const { port } = server.sockets[0]!.addr as Deno.NetAddr;
-  using conn = await Deno.connect({ hostname: "127.0.0.1", port });
-  while (server.connections === 0) await new Promise((resolve) => setImmediate(resolve));
+  const { server, conn } = await handshakeUnderWay(lines);
+  using _ = conn;
   server.close();
   server.closeClients();
   await server.waitClosed();
@@ -110,7 +115,7 @@ test("an answer that comes before a reset is read over TLS, too", async () => {
         await reader.readExactly(100_000);
         writer.write("413 too large\n");
         await writer.drain();
-        await new Promise((resolve) => setImmediate(resolve));
+        await turns(1);
         writer.transport.abort(); // With unread input: the system resets the connection.
       },
       "127.0.0.1",
