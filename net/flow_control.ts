@@ -92,13 +92,17 @@ export class FlowControlMixin extends Protocol {
   }
 
   #untilDrained(signal?: AbortSignal): Promise<void> {
-    if (signal?.aborted) return unheeded(Promise.reject(signal.reason));
-    if (this.#lost !== null) return unheeded(Promise.reject(connectionLost(this.#lost.error)));
-    if (this.#paused) return (this.#drained ??= new Waiters()).wait(signal, connectionLost);
+    if (this.#paused || this.#lost !== null || signal?.aborted) return this.#waitDrained(signal);
     // A loop that only writes and drains would let nobody else have a turn, and send nothing.
     if (++drains < DRAINS_A_TURN) return DONE;
     drains = 0;
     return nextTurn();
+  }
+
+  #waitDrained(signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted) return unheeded(Promise.reject(signal.reason));
+    if (this.#lost !== null) return unheeded(Promise.reject(connectionLost(this.#lost.error)));
+    return (this.#drained ??= new Waiters()).wait(signal, connectionLost);
   }
 
   #untilClosed(signal?: AbortSignal, quietly = false): Promise<void> {

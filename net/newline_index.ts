@@ -73,18 +73,10 @@ export class NewlineIndex {
   readonly #positions = new Uint16Array(KEPT);
   #count = 0;
   #next = 0;
-  #since = 0;
-  #until = 0;
-
   /** From here on the newlines are known; the positions are counted from it. */
-  get since(): number {
-    return this.#since;
-  }
-
+  #since = 0;
   /** Up to here the newlines are known. */
-  get until(): number {
-    return this.#until;
-  }
+  #until = 0;
 
   /** Forgets everything: the chunk is another one. */
   reset(): void {
@@ -94,12 +86,18 @@ export class NewlineIndex {
   /** The first newline at or behind `from` that is known, or -1. */
   next(from: number): number {
     const start = from - this.#since;
-    while (this.#next > 0 && this.#positions[this.#next - 1]! >= start) this.#next--;
-    for (; this.#next < this.#count; this.#next++) {
-      const at = this.#positions[this.#next]!;
-      if (at >= start) return this.#since + at;
-    }
-    return -1;
+    if (start < 0) return -1;
+    const positions = this.#positions;
+    let i = this.#next;
+    if (i > 0 && positions[i - 1]! >= start) i = 0; // A search may step back.
+    while (i < this.#count && positions[i]! < start) i++;
+    this.#next = i;
+    return i < this.#count ? this.#since + positions[i]! : -1;
+  }
+
+  /** Where, at or behind `from`, a search for what {@linkcode next} didn't find has to begin. */
+  unknownFrom(from: number): number {
+    return from < this.#since ? from : Math.max(from, this.#until);
   }
 
   /** Searches `chunk[from..to)` up to where newlines are. Returns the first, or -1. */

@@ -66,7 +66,7 @@ export class Reads extends Intake {
 
   /** Nothing stands between a read and what is buffered. */
   get free(): boolean {
-    return this.#exception === null && !this.#waking;
+    return this.#exception === null && this.#pending === null;
   }
 
   /** Whether {@linkcode setException} was called. */

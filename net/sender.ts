@@ -77,7 +77,10 @@ export class Sender implements TurnListener {
   write(data: Uint8Array | string): void {
     this.#out.append(data);
     if (this.#out.length > this.#limits.high) return this.#overflow();
-    if (this.#dirty || this.#writing) return;
+    if (!this.#dirty && !this.#writing) this.#schedule();
+  }
+
+  #schedule(): void {
     this.#dirty = true;
     atTurnEnd(this);
   }

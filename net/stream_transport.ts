@@ -341,6 +341,12 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
   /** See {@linkcode Transport.write}. */
   write(data: Uint8Array | string): void {
     checkData(data);
+    if (this.#is(CLOSING | EOF_WRITTEN)) this.#refuse();
+    else this.#sending.write(data);
+  }
+
+  /** A write that comes too late. */
+  #refuse(): void {
     if (this.#is(CLOSE_CALLED)) {
       throw new Deno.errors.ConnectionAborted(
         "write() after close(), by the program or its server",
@@ -348,8 +354,6 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
     }
     if (this.#is(EOF_WRITTEN)) throw new Error("write() after writeEof()");
     // Lost: dropped, as in asyncio; `connectionLost` and `drain()` say why.
-    if (this.#is(CLOSING)) return;
-    this.#sending.write(data);
   }
 
   /** See {@linkcode Transport.writeLines}. */
@@ -360,10 +364,12 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
   }
 
   get #sending(): Sender {
-    if (this.#sender === null) {
-      this.#sender = new Sender(this);
-      if (this.#is(LOST)) this.#sender.end(this.#lostBy);
-    }
+    return this.#sender ?? this.#makeSender();
+  }
+
+  #makeSender(): Sender {
+    this.#sender = new Sender(this);
+    if (this.#is(LOST)) this.#sender.end(this.#lostBy);
     return this.#sender;
   }
 

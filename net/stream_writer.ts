@@ -107,11 +107,15 @@ export class StreamWriter implements AsyncDisposable {
   drain(options?: WaitOptions): Promise<void> {
     const signal = options?.signal;
     const exception = this.#reader?.exception() ?? null;
+    return exception === null && !this.transport.isClosing()
+      ? drained(this.#protocol, signal)
+      : this.#drainedAtEnd(exception, signal);
+  }
+
+  #drainedAtEnd(exception: Error | null, signal: AbortSignal | undefined): Promise<void> {
     if (exception !== null) return unheeded(Promise.reject(tell(exception)));
     // The end of the connection is told in this turn, and the caller shall hear of it.
-    return this.transport.isClosing()
-      ? unheeded(nextTurn().then(() => drained(this.#protocol, signal)))
-      : drained(this.#protocol, signal);
+    return unheeded(nextTurn().then(() => drained(this.#protocol, signal)));
   }
 
   /**

@@ -19,6 +19,8 @@ interface Page {
   readonly size: number;
   start: number;
   end: number;
+  /** A view from the start of `memory`, as it was last sent: answers are often as long as the last. */
+  head: Uint8Array;
 }
 
 /**
@@ -35,7 +37,8 @@ function newPage(room: number): Page {
   const page = free[size]!.pop();
   if (page !== undefined) return page;
   const memory = new ArrayBuffer(SIZES[size]!);
-  return { bytes: new Uint8Array(memory), memory, size, start: 0, end: 0 };
+  const bytes = new Uint8Array(memory);
+  return { bytes, memory, size, start: 0, end: 0, head: bytes };
 }
 
 function release(page: Page): void {
@@ -61,10 +64,16 @@ export class WriteBuffer {
 
   /** Appends a copy of `data`, a string as UTF-8. */
   append(data: Uint8Array | string): void {
-    if (typeof data === "string") this.#appendText(data);
-    else this.#appendBytes(data);
+    if (typeof data === "string") return this.#appendText(data);
+    const page = this.#tail;
+    const { length } = data;
+    if (page === null || page.bytes.length - page.end < length) return this.#appendBytes(data);
+    page.bytes.set(data, page.end);
+    page.end += length;
+    this.#length += length;
   }
 
+  /** The same, where it doesn't fit the tail. */
   #appendBytes(data: Uint8Array): void {
     const { length } = data;
     for (let at = 0; at < length;) {
@@ -92,7 +101,11 @@ export class WriteBuffer {
   /** The oldest bytes that lie together, for a carrier to send; {@linkcode sent} says how that went. */
   head(): Uint8Array {
     const page = this.#sending = this.#queue?.[0] ?? this.#tail!;
-    return new Uint8Array(page.memory, page.start, page.end - page.start);
+    const { start, end } = page;
+    if (start > 0) return new Uint8Array(page.memory, start, end - start);
+    return page.head.length === end
+      ? page.head
+      : page.head = new Uint8Array(page.memory, 0, end);
   }
 
   /** Removes the first `n` bytes of what {@linkcode head} gave out. */
