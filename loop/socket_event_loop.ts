@@ -4,7 +4,7 @@
  * @module
  */
 import type { Carrier } from "../net/carrier.ts";
-import { type AddrInfo, getaddrinfo, type GetAddrInfoOptions, getnameinfo } from "../net/names.ts";
+import type { AddrInfo, GetAddrInfoOptions } from "../net/names.ts";
 import type { SendableFile, SendfileOptions } from "../net/sendfile.ts";
 import {
   checkSocket,
@@ -368,12 +368,13 @@ export class SocketEventLoop extends BaseEventLoop {
    * assertEquals(info?.addr, { transport: "tcp", hostname: "127.0.0.1", port: 80 });
    * ```
    */
-  getaddrinfo(
+  async getaddrinfo(
     host: string | null,
     port: number | null,
     options?: GetAddrInfoOptions,
   ): Promise<AddrInfo[]> {
-    return getaddrinfo(host, port, options);
+    const { getaddrinfo } = await import("../net/names.ts");
+    return await getaddrinfo(host, port, options);
   }
 
   /**
@@ -386,8 +387,12 @@ export class SocketEventLoop extends BaseEventLoop {
    * @throws {RangeError} If the address is not numeric.
    * @throws {unknown} The signal's reason.
    */
-  getnameinfo(addr: Deno.NetAddr, options?: WaitOptions): Promise<[host: string, service: string]> {
-    return getnameinfo(addr, options);
+  async getnameinfo(
+    addr: Deno.NetAddr,
+    options?: WaitOptions,
+  ): Promise<[host: string, service: string]> {
+    const { getnameinfo } = await import("../net/names.ts");
+    return await getnameinfo(addr, options);
   }
 }
 

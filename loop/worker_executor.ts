@@ -14,8 +14,7 @@ import {
   type Executor,
   type ExecutorShutdownOptions,
 } from "./executor.ts";
-import { revive, type WorkerAnswer, type WorkerRequest, workerUrl } from "./worker_main.ts";
-import { toRequest } from "./worker_request.ts";
+import { revive, toRequest, type WorkerAnswer, type WorkerRequest } from "./worker_request.ts";
 
 /** Options of {@linkcode WorkerExecutor}. */
 export interface WorkerExecutorOptions {
@@ -131,7 +130,10 @@ export class WorkerExecutor implements Executor, AsyncDisposable {
     this.#starting++;
     try {
       // Loaded when first needed: most programs have no executor.
-      const { Worker } = await import("node:worker_threads");
+      const [{ Worker }, { workerUrl }] = await Promise.all([
+        import("node:worker_threads"),
+        import("./worker_main.ts"),
+      ]);
       if (this.#waiting.size > 0) this.#addThread(new Worker(workerUrl));
     } catch (error) {
       for (const job of this.#waiting) this.#settle(job, () => job.outcome.reject(error));

@@ -1,35 +1,10 @@
 /**
- * What runs on a worker's thread, and what it and its executor tell each other.
+ * What runs on a worker's thread.
  *
  * @module
  */
 
-/** A function, given by its source text or by its module. */
-export type Callee = { source: string } | { module: string; name: string };
-
-/** The one key of {@linkcode WorkerRequest}'s arguments. */
-export const ARGS = "args";
-
-/**
- * What a worker is asked: to call a function. The arguments are in a map: in objects and arrays Deno looks
- * at each byte on its way to a worker, which takes 2 s for 10 MB.
- */
-export type WorkerRequest = Callee & { args: Map<typeof ARGS, unknown[]> };
-
-/** A thrown value that crossed to another thread; errors keep more than a structured clone does. */
-export type Thrown =
-  | { value: unknown }
-  | {
-    name: string;
-    message: string;
-    stack: string | undefined;
-    isDom: boolean;
-    /** The error's own properties, such as `code`, `cause` and `errors`, where they can be sent. */
-    properties: Record<string, unknown>;
-  };
-
-/** What a worker answers. */
-export type WorkerAnswer = { result: unknown } | { thrown: Thrown };
+import type { Thrown, WorkerAnswer, WorkerRequest } from "./worker_request.ts";
 
 /** The worker's program. It is sent as source text, so it stands alone. */
 async function main(): Promise<void> {
@@ -99,30 +74,3 @@ async function main(): Promise<void> {
 export const workerUrl = new URL(
   `data:text/javascript,${encodeURIComponent(`(${main})()`)}`,
 );
-
-const errorKinds: Readonly<Record<string, unknown>> = {
-  ...Deno.errors,
-  EvalError,
-  RangeError,
-  ReferenceError,
-  SyntaxError,
-  TypeError,
-  URIError,
-};
-
-/** Makes again what was thrown on the other thread. */
-export function revive(thrown: Thrown): unknown {
-  if ("value" in thrown) return thrown.value;
-  const { name, message, stack, isDom, properties } = thrown;
-  if (isDom) return new DOMException(message, name);
-  const kind = (errorKinds[name] ?? Error) as ErrorConstructor;
-  const error = name === "AggregateError" ? new AggregateError([], message) : new kind(message);
-  const hidden = { configurable: true, writable: true, enumerable: false };
-  Object.defineProperty(error, "name", { ...hidden, value: name });
-  if (stack !== undefined) Object.defineProperty(error, "stack", { ...hidden, value: stack });
-  for (const [key, value] of Object.entries(properties)) {
-    const enumerable = key !== "cause" && key !== "errors";
-    Object.defineProperty(error, key, { ...hidden, enumerable, value });
-  }
-  return error;
-}

@@ -12,6 +12,7 @@ import type { Carrier } from "../carrier.ts";
 import { CarrierDuplex } from "../carrier_duplex.ts";
 import { leave } from "../linger.ts";
 import { explain } from "../os_error.ts";
+import { PrefixedCarrier, type ReadAhead } from "../prefixed_carrier.ts";
 import { nextTurn } from "../turn.ts";
 import type { SSLContext } from "./context.ts";
 import { chainFor, checkedCertificates, credentials } from "./credentials.ts";
@@ -44,7 +45,12 @@ const OUT_OF_PLACE = Uint8Array.of(20, 3, 3, 0, 1, 1);
 export interface HandshakeOptions {
   /** Ends it. */
   signal?: AbortSignal | undefined;
-  /** What has to be over before it begins; its time runs already. */
+  /** What was read of the carrier already: it is the engine's first input. */
+  ahead?: ReadAhead | undefined;
+  /**
+   * What has to be over before the first byte of TLS, such as sending what was written in the clear.
+   * The handshake's time runs meanwhile. What it is rejected with ends the handshake.
+   */
   after?: Promise<unknown> | undefined;
 }
 
@@ -58,9 +64,10 @@ export interface HandshakeOptions {
 export function shakeHands(
   inner: Carrier,
   plan: TlsPlan,
-  options: HandshakeOptions,
+  { ahead, ...options }: HandshakeOptions,
 ): Promise<Carrier> {
-  return new Handshake(inner, plan).run(options);
+  const carrier = ahead === undefined ? inner : new PrefixedCarrier(inner, ahead);
+  return new Handshake(carrier, plan).run(options);
 }
 
 /** One handshake, from the first byte to its outcome. */

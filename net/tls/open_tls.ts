@@ -10,21 +10,9 @@
  * @module
  */
 import type { Carrier } from "../carrier.ts";
-import { PrefixedCarrier, type ReadAhead } from "../prefixed_carrier.ts";
+import { unheeded } from "../waiters.ts";
+import type { HandshakeOptions } from "./node_engine.ts";
 import type { TlsPlan } from "./plan.ts";
-
-/** How TLS begins. */
-export interface OpenTlsOptions {
-  /** Ends the handshake; the plan's signal by default. */
-  signal?: AbortSignal | undefined;
-  /** What was read of the carrier already: it is the engine's first input. */
-  ahead?: ReadAhead | undefined;
-  /**
-   * What has to be over before the first byte of TLS, such as sending what was written in the clear.
-   * The handshake's time runs meanwhile. What it is rejected with ends the handshake.
-   */
-  after?: Promise<unknown> | undefined;
-}
 
 const loadEngine = () => import("./node_engine.ts");
 
@@ -38,19 +26,16 @@ export async function prepareTls(plan: TlsPlan | null): Promise<void> {
  *
  * @param inner What carries the ciphertext; it is closed if the handshake fails.
  * @param plan Which side this is, and what it wants.
- * @param options How it begins.
+ * @param options How it begins; the signal is the plan's by default.
  * @returns What carries the cleartext.
  */
 export async function openTls(
   inner: Carrier,
   plan: TlsPlan,
-  options: OpenTlsOptions = {},
+  options: HandshakeOptions = {},
 ): Promise<Carrier> {
-  const { signal = plan.signal, ahead, after } = options;
-  after?.catch(() => {}); // It may be over before the engine is there.
+  const { signal = plan.signal, after } = options;
+  if (after !== undefined) unheeded(after); // It may be over before the engine is there.
   const { shakeHands } = await loadEngine();
-  return await shakeHands(ahead ? new PrefixedCarrier(inner, ahead) : inner, plan, {
-    signal,
-    after,
-  });
+  return await shakeHands(inner, plan, { ...options, signal });
 }
