@@ -14,7 +14,7 @@ import {
   type Executor,
   type ExecutorShutdownOptions,
 } from "./executor.ts";
-import { revive, toRequest, type WorkerAnswer, type WorkerRequest } from "./worker_request.ts";
+import { answers, revive, toRequest, type WorkerRequest } from "./worker_request.ts";
 
 /** Options of {@linkcode WorkerExecutor}. */
 export interface WorkerExecutorOptions {
@@ -76,10 +76,14 @@ export class WorkerExecutor implements Executor, AsyncDisposable {
    * Makes an executor without any worker yet.
    *
    * @param options How many workers there may be.
-   * @throws {RangeError} When that is less than one.
+   * @throws {TypeError} When that is no integer.
+   * @throws {RangeError} When it is less than one.
    */
   constructor({ maxWorkers = navigator.hardwareConcurrency }: WorkerExecutorOptions = {}) {
     this.#maxWorkers = checkNumber("maxWorkers", maxWorkers, 1);
+    if (maxWorkers !== Infinity && !Number.isInteger(maxWorkers)) {
+      throw new TypeError(`maxWorkers is an integer, not ${maxWorkers}`);
+    }
   }
 
   /**
@@ -146,8 +150,8 @@ export class WorkerExecutor implements Executor, AsyncDisposable {
 
   #addThread(worker: Worker): void {
     const thread: Thread = { worker, job: null };
-    worker.on("message", (answer: WorkerAnswer) => this.#answered(thread, answer));
-    // Something that a function left behind on the worker failed: Deno prints it, and ends the worker.
+    worker.on("message", (message) => this.#onMessage(thread, message));
+    // Something failed that nobody waits for: Deno prints it, and ends the worker.
     worker.on("error", (error) => this.#lost(thread, error));
     worker.on("exit", (code) => {
       this.#lost(thread, new Error(`The worker ended (exit code ${code}) before the function did`));
@@ -169,13 +173,13 @@ export class WorkerExecutor implements Executor, AsyncDisposable {
     this.#idle.push(thread);
   }
 
-  #answered(thread: Thread, answer: WorkerAnswer): void {
+  #onMessage(thread: Thread, message: unknown): void {
     const { job } = thread;
-    if (job === null) return;
+    if (job === null || !answers(message, job.request)) return;
     this.#release(thread);
     this.#settle(job, () => {
-      if ("result" in answer) job.outcome.resolve(answer.result);
-      else job.outcome.reject(revive(answer.thrown));
+      if ("result" in message) job.outcome.resolve(message.result);
+      else job.outcome.reject(revive(message.thrown));
     });
     this.#assign();
   }
@@ -190,6 +194,7 @@ export class WorkerExecutor implements Executor, AsyncDisposable {
     const at = this.#idle.indexOf(thread);
     if (at !== -1) this.#idle.splice(at, 1);
     const { job } = thread;
+    thread.job = null; // Its answer may be on its way.
     if (job !== null) this.#settle(job, () => job.outcome.reject(error));
     this.#assign();
   }

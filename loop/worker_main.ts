@@ -51,13 +51,28 @@ async function main(): Promise<void> {
     return thrown;
   }
 
+  let isRunning = false;
+  /** What a function has left behind must not fail the next one's call. */
+  function onLeftBehind(event: ErrorEvent | PromiseRejectionEvent): void {
+    if (isRunning) return; // It may be this one's, which might wait for ever: the worker ends.
+    event.preventDefault();
+    const error = "reason" in event ? event.reason : event.error;
+    console.error("Unhandled exception in what a function left behind on a worker:", error);
+  }
+  addEventListener("error", onLeftBehind);
+  addEventListener("unhandledrejection", onLeftBehind);
+
   parentPort!.on("message", async (request: WorkerRequest) => {
+    const { id } = request;
     let answer: WorkerAnswer;
+    isRunning = true;
     try {
       const func = await find(request);
-      answer = { result: await func(...request.args.get("args")!) };
+      answer = { id, result: await func(...request.args.get("args")!) };
     } catch (error) {
-      answer = { thrown: explain(error, request) };
+      answer = { id, thrown: explain(error, request) };
+    } finally {
+      isRunning = false;
     }
     try {
       parentPort!.postMessage(answer);
@@ -65,7 +80,7 @@ async function main(): Promise<void> {
       const what = "result" in answer ? "the function's result" : "what the function threw";
       const text = (error as Error).message;
       const thrown = new TypeError(`${what} can't be sent to another thread: ${text}`);
-      parentPort!.postMessage({ thrown: describe(thrown) });
+      parentPort!.postMessage({ id, thrown: describe(thrown) });
     }
   });
 }

@@ -16,7 +16,7 @@ export const ARGS = "args";
  * What a worker is asked: to call a function. The arguments are in a map: in objects and arrays Deno looks
  * at each byte on its way to a worker, which takes 2 s for 10 MB.
  */
-export type WorkerRequest = Callee & { args: Map<typeof ARGS, unknown[]> };
+export type WorkerRequest = Callee & { id: number; args: Map<typeof ARGS, unknown[]> };
 
 /** A thrown value that crossed to another thread; errors keep more than a structured clone does. */
 export type Thrown =
@@ -30,18 +30,24 @@ export type Thrown =
     properties: Record<string, unknown>;
   };
 
-/** What a worker answers. */
-export type WorkerAnswer = { result: unknown } | { thrown: Thrown };
+/** What a worker answers: with the request's number, as what it calls may post messages of its own. */
+export type WorkerAnswer = { id: number } & ({ result: unknown } | { thrown: Thrown });
 
 /** The source texts of functions that were sent before. */
 const sources = new WeakMap<object, string>();
+let requests = 0;
 
 /**
  * Says how a worker finds `func`, and what to call it with: copies, for it may be long before a
  * worker is free, and the caller may use his own again at once.
  */
 export function toRequest<A extends unknown[], R>(func: Executable<A, R>, args: A): WorkerRequest {
-  return { ...find(func), args: new Map([[ARGS, copy(args)]]) };
+  return { ...find(func), id: ++requests, args: new Map([[ARGS, copy(args)]]) };
+}
+
+/** Whether a worker's message is its answer to `request`. */
+export function answers(message: unknown, request: WorkerRequest): message is WorkerAnswer {
+  return (message as Partial<WorkerAnswer> | null | undefined)?.id === request.id;
 }
 
 function copy<A extends unknown[]>(args: A): A {
@@ -100,7 +106,7 @@ function checkStandsAlone(source: string): void {
   }
 }
 
-const errorKinds: Readonly<Record<string, unknown>> = {
+const errorKinds: ReadonlyMap<string, unknown> = new Map(Object.entries({
   ...Deno.errors,
   EvalError,
   RangeError,
@@ -108,14 +114,14 @@ const errorKinds: Readonly<Record<string, unknown>> = {
   SyntaxError,
   TypeError,
   URIError,
-};
+}));
 
 /** Makes again what was thrown on the other thread. */
 export function revive(thrown: Thrown): unknown {
   if ("value" in thrown) return thrown.value;
   const { name, message, stack, isDom, properties } = thrown;
   if (isDom) return new DOMException(message, name);
-  const kind = (errorKinds[name] ?? Error) as ErrorConstructor;
+  const kind = (errorKinds.get(name) ?? Error) as ErrorConstructor;
   const error = name === "AggregateError" ? new AggregateError([], message) : new kind(message);
   const hidden = { configurable: true, writable: true, enumerable: false };
   Object.defineProperty(error, "name", { ...hidden, value: name });

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import {
   CancelledError,
   type EventLoop,
@@ -336,4 +336,80 @@ Deno.test("a worker gets bytes as fast as their memory alone", async () => {
   await timeOf(new Uint8Array(1)); // Starts the worker.
   const plain = await timeOf(new ArrayBuffer(8e6));
   assert(await timeOf(new Uint8Array(8e6)) < 10 * plain + 300); // It took 160 ns a byte.
+});
+
+Deno.test("what a function posts by itself is nobody's answer", async () => {
+  await using executor = new WorkerExecutor({ maxWorkers: 1 });
+  const chatty = async () => {
+    const { parentPort } = await import("node:worker_threads");
+    for (const message of ["progress", null, undefined, 5, { result: "forged" }, { id: -1 }]) {
+      parentPort!.postMessage(message);
+    }
+    return "done";
+  };
+  assertEquals(await executor.submit(chatty), "done");
+  assertEquals(await executor.submit(() => 2), 2);
+});
+
+Deno.test("an error may have the name of anything that objects have", async () => {
+  await using executor = new WorkerExecutor({ maxWorkers: 1 });
+  const fail = (name: string) => {
+    const error = new Error("thrown");
+    error.name = name;
+    throw error;
+  };
+  for (const name of ["toString", "constructor", "__proto__", "hasOwnProperty"]) {
+    const error = await assertRejects(() => executor.submit(fail, name), Error, "thrown");
+    assertEquals(error.name, name);
+  }
+});
+
+Deno.test("what a function leaves behind fails nobody else's", async () => {
+  await using executor = new WorkerExecutor({ maxWorkers: 1 });
+  const quiet = () => {
+    console.error = () => {};
+  };
+  const leaveRejection = () => {
+    Promise.reject(new Error("left behind"));
+    return 1;
+  };
+  const leaveTimer = () => {
+    setTimeout(() => {
+      throw new Error("left behind");
+    });
+    return 2;
+  };
+  await executor.submit(quiet);
+  for (let i = 0; i < 5; i++) {
+    assertEquals(await Promise.all([executor.submit(leaveRejection), executor.submit(() => 3)]), [
+      1,
+      3,
+    ]);
+  }
+  assertEquals(await executor.submit(leaveTimer), 2);
+  await sleep(20);
+  assertEquals(await executor.submit(() => 4), 4);
+});
+
+Deno.test("whatever comes of a function that ends its worker, the next one gets another", async () => {
+  await using executor = new WorkerExecutor({ maxWorkers: 1 });
+  const end = () => {
+    globalThis.close();
+    return "ended";
+  };
+  for (let i = 0; i < 10; i++) {
+    const [ended, next] = await Promise.allSettled([
+      executor.submit(end),
+      executor.submit(() => "next"),
+    ]);
+    if (ended.status === "rejected") assertMatch(ended.reason.message, /ended/);
+    // It may have been given to the worker that was about to end.
+    if (next.status === "rejected") assertMatch(next.reason.message, /ended/);
+    assertEquals(await executor.submit((n: number) => n, i), i);
+  }
+});
+
+Deno.test("a number of workers is a whole one", () => {
+  assertThrows(() => new WorkerExecutor({ maxWorkers: 1.5 }), TypeError, "integer");
+  assertThrows(() => new WorkerExecutor({ maxWorkers: 0 }), RangeError);
 });
