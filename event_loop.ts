@@ -8,7 +8,7 @@ import { current } from "./loop/current.ts";
 import { EventLoop } from "./loop/event_loop.ts";
 import type { Handle } from "./loop/handle.ts";
 import type { TaskSource } from "./loop/task.ts";
-import { checkFinite, checkFlag, checkSignal } from "./net/validate.ts";
+import { checkFlag, checkSignal, checkTime } from "./net/validate.ts";
 import type { WaitOptions } from "./net/wait_options.ts";
 
 export { SocketEventLoop } from "./loop/socket_event_loop.ts";
@@ -193,9 +193,9 @@ async function cancelAllTasks(loop: AbstractEventLoop): Promise<void> {
 /**
  * Waits; it keeps the process alive, and goes on when the run that it began in is over.
  *
- * @param ms How many milliseconds; 0 or less waits for one batch of callbacks.
+ * @param ms How many milliseconds; 0 or less waits for one batch of callbacks, `Infinity` for ever.
  * @returns Nothing.
- * @throws {RangeError} When `ms` is not finite.
+ * @throws {RangeError} When `ms` is `NaN`.
  * @throws {TypeError} When `ms` is not a number.
  *
  * @example
@@ -211,11 +211,11 @@ export function sleep(ms: number): Promise<void>;
  * Waits like the one above, then gives `result`.
  *
  * @typeParam T The type of the result.
- * @param ms How many milliseconds; 0 or less waits for one batch of callbacks.
+ * @param ms How many milliseconds; 0 or less waits for one batch of callbacks, `Infinity` for ever.
  * @param result What to give.
  * @param options A signal that ends the wait.
  * @returns The result.
- * @throws {RangeError} When `ms` is not finite.
+ * @throws {RangeError} When `ms` is `NaN`.
  * @throws {TypeError} When `ms` is not a number.
  * @throws {unknown} The signal's reason, when it is aborted.
  */
@@ -223,7 +223,7 @@ export function sleep<T>(ms: number, result: T, options?: WaitOptions): Promise<
 export async function sleep<T>(ms: number, result?: T, options: WaitOptions = {}): Promise<T> {
   const { signal } = options;
   checkSignal(signal);
-  checkFinite("ms", ms);
+  checkTime("ms", ms);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const abort = () => reject(signal?.reason);
   signal?.addEventListener("abort", abort);

@@ -4,7 +4,7 @@
  * @module
  */
 import { LONGEST_TIMER } from "../net/timers.ts";
-import { checkFinite, checkSignal, show } from "../net/validate.ts";
+import { checkSignal, checkTime, show } from "../net/validate.ts";
 import type { WaitOptions } from "../net/wait_options.ts";
 import type { AbstractEventLoop, ExceptionHandler, TaskFactory } from "./abstract_event_loop.ts";
 import { current } from "./current.ts";
@@ -249,11 +249,11 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
    * Calls `callback` once, in `delay` milliseconds. There is no longest delay. Equal times run in
    * the order they were asked for in.
    *
-   * @param delay How long to wait, in milliseconds; 0 or less means the next batch.
+   * @param delay How long to wait, in milliseconds; 0 or less means the next batch, `Infinity` for ever.
    * @param callback What to call.
    * @param args What to call it with.
    * @returns A handle that can cancel it.
-   * @throws {RangeError} When `delay` is not finite.
+   * @throws {RangeError} When `delay` is `NaN`.
    * @throws {TypeError} When `delay` is not a number, or `callback` not a function.
    * @throws {Error} When the loop is closed.
    */
@@ -262,7 +262,7 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
     callback: (...args: A) => unknown,
     ...args: A
   ): TimerHandle {
-    checkFinite("delay", delay);
+    checkTime("delay", delay);
     return this.callAt(this.time() + delay, callback, ...args);
   }
 
@@ -273,7 +273,7 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
    * @param callback What to call.
    * @param args What to call it with.
    * @returns A handle that can cancel it.
-   * @throws {RangeError} When `when` is not finite.
+   * @throws {RangeError} When `when` is `NaN`.
    * @throws {TypeError} When `when` is not a number, or `callback` not a function.
    * @throws {Error} When the loop is closed.
    */
@@ -282,7 +282,7 @@ export abstract class BaseEventLoop implements Scheduler, Disposable {
     callback: (...args: A) => unknown,
     ...args: A
   ): TimerHandle {
-    checkFinite("when", when);
+    checkTime("when", when);
     this.#assertOpen();
     const { timers } = this.#turns;
     const handle = new TimerHandle(when, callback, args, this, timers);

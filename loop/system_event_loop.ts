@@ -5,6 +5,7 @@
  * @module
  */
 import { abortable } from "@std/async/abortable";
+import { claim } from "../net/claims.ts";
 import type { DatagramEndpointOptions } from "../net/open_datagram.ts";
 import type { DatagramProtocol, SubprocessProtocol } from "../net/protocols.ts";
 import {
@@ -103,7 +104,7 @@ export class SystemEventLoop extends SocketEventLoop {
     // Loaded when first needed, as are child processes: importing the package is quicker.
     const { openDatagram } = await import("../net/open_datagram.ts");
     const { UdpTransport } = await import("../net/datagram_transport.ts");
-    const opened = await openDatagram(options);
+    const opened = await claim(options?.sock, () => openDatagram(options));
     let protocol: P;
     try {
       protocol = makeProtocol(protocolFactory);

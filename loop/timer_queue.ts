@@ -27,8 +27,8 @@ export class TimerQueue implements TimerOwner {
   #clock: () => number;
   #onDue: () => void;
   #timeout: ReturnType<typeof setTimeout> | undefined;
-  /** When Deno's timer fires, on the loop's clock. */
-  #armedFor = Infinity;
+  /** When Deno's timer fires, on the loop's clock; `null` where there is none. */
+  #armedFor: number | null = null;
   #running = false;
 
   /**
@@ -91,21 +91,21 @@ export class TimerQueue implements TimerOwner {
 
   /** Sees to it that Deno's timer fires for the earliest entry, and that there is none without. */
   #arm(): void {
-    const when = this.#running ? this.#heap[0]?.when ?? Infinity : Infinity;
+    const when = this.#running ? this.#heap[0]?.when ?? null : null;
     if (when === this.#armedFor) return;
     clearTimeout(this.#timeout);
     this.#armedFor = when;
-    if (when === Infinity) return;
+    if (when === null) return;
     const delay = Math.ceil(when - this.#clock());
     if (delay <= 0) return this.#onDue();
-    // A longer wait takes several timers.
+    // A longer wait takes several timers; one for ever keeps the process alive likewise.
     this.#timeout = setTimeout(() => this.#fire(), Math.min(delay, LONGEST_TIMER));
   }
 
   #fire(): void {
-    const isDue = this.#armedFor <= this.#clock();
+    const isDue = this.#armedFor! <= this.#clock();
     if (isDue) return this.#onDue();
-    this.#armedFor = Infinity;
+    this.#armedFor = null;
     this.#arm();
   }
 

@@ -96,6 +96,11 @@ export class ByteChannel {
     this.#writers.wake();
   }
 
+  /** Has those who wait to read look again. */
+  nudge(): void {
+    this.#readers.wake();
+  }
+
   /** Drops the bytes that are on their way. */
   clear(): void {
     this.#bytes.clear();

@@ -68,13 +68,13 @@ export class ConnEndpoint implements Endpoint {
 
   #readConn(
     buffer: Uint8Array,
-    came?: (n: number | null) => unknown,
+    came: (n: number | null) => unknown,
   ): Promise<number | null> {
     this.#reading = true;
     return this.#conn.read(buffer).then((n) => {
       this.#reading = false;
       if (n === null) this.#in.end();
-      came?.(n);
+      came(n);
       return n;
     }, (error) => {
       this.#reading = false;
@@ -85,7 +85,8 @@ export class ConnEndpoint implements Endpoint {
 
   read(buffer: Uint8Array): Promise<number | null> {
     const ahead = this.#reading || this.#in.readable;
-    return ahead ? receive(this, buffer) : this.#readConn(buffer);
+    // Who has come to wait behind it looks again.
+    return ahead ? receive(this, buffer) : this.#readConn(buffer, () => this.#in.nudge());
   }
 
   send(data: Uint8Array): number {

@@ -171,8 +171,12 @@ export class UdpTransport extends DatagramTransport {
     this.#sending = true;
     const { data, to } = outgoing;
     const sent = (error: Error | null) => this.#sent(outgoing, error);
-    if (this.#remoteAddr === null) this.#socket.send(data, to.port, to.hostname, sent);
-    else this.#socket.send(data, sent);
+    try {
+      if (this.#remoteAddr === null) this.#socket.send(data, to.port, to.hostname, sent);
+      else this.#socket.send(data, sent);
+    } catch (error) {
+      queueMicrotask(() => sent(error as Error)); // A socket given as `sock` may be closed by others.
+    }
   }
 
   #sent({ data, to, next }: Outgoing, error: Error | null): void {

@@ -78,6 +78,7 @@ export async function openCarrier(
     checkSockGiven(host);
     return await withTls(() => checkConn(host.sock), host, null);
   }
+  checkEither("host", host, (options as Partial<CreateConnectionSockOptions>).sock);
   const { family = 0, localAddr, happyEyeballsDelay, interleave, signal } = options;
   if (localAddr !== undefined) checkLocalAddr(localAddr, family);
   if (happyEyeballsDelay !== undefined) checkNumber("happyEyeballsDelay", happyEyeballsDelay, 0);

@@ -131,6 +131,8 @@ export async function openListeners(
     const tls = await checkServingOptions(host);
     return { listeners: [checkListener(host.sock)], options: host, tls };
   }
+  // `null` and `undefined` stand for every interface here.
+  checkEither("host", host ?? "", (options as Partial<CreateServerSockOptions>).sock);
   const { family = 0, backlog = 100, reuseAddress, reusePort = false } = options;
   for (const [name, flag] of Object.entries({ reuseAddress, reusePort })) checkFlag(name, flag);
   if (reuseAddress === false) {

@@ -32,7 +32,9 @@ export class ReadPipe implements Carrier {
   /** See {@linkcode Carrier.read}. */
   async read(buffer: Uint8Array): Promise<number | null> {
     while (this.#rest.length === 0) {
-      const { done, value } = await this.#reader.read();
+      const { done, value } = await this.#reader.read().catch((error) => {
+        throw error ?? new Deno.errors.BrokenPipe("the pipe's stream has failed");
+      });
       await fairTurn();
       if (done) return null;
       if (!(value instanceof Uint8Array)) {

@@ -97,7 +97,16 @@ type Connect = (bound: Deno.Addr | null, signal: AbortSignal | undefined) => Pro
 function checkAddr(addr: Deno.Addr): Connect {
   if (addr?.transport === "unix") {
     const path = checkUnixPath(addr.path);
-    return (_bound, signal) => connectUnix(path, signal);
+    return (bound, signal) => {
+      if (bound !== null) {
+        throw new TypeError(
+          `the socket is bound to ${
+            formatAddr(bound)
+          }: Deno connects to a Unix socket from nowhere else`,
+        );
+      }
+      return connectUnix(path, signal);
+    };
   }
   if (addr?.transport !== "tcp") {
     throw new TypeError("addr is an address whose transport is tcp or unix");

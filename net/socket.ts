@@ -10,7 +10,14 @@ import { ConnEndpoint } from "./conn_endpoint.ts";
 import { withoutDelay } from "./connect.ts";
 import type { Endpoint, Pollable } from "./endpoint.ts";
 import { explain } from "./os_error.ts";
-import { checkHost, checkNumber, checkPort, checkUnixPath, show } from "./validate.ts";
+import {
+  checkBacklog,
+  checkHost,
+  checkNumber,
+  checkPort,
+  checkUnixPath,
+  show,
+} from "./validate.ts";
 
 /** A socket's state, from `new Socket()` on. */
 type State =
@@ -226,7 +233,7 @@ export class Socket implements Disposable {
    * @throws {Deno.errors.AddrInUse} If the address is taken; other `Deno.errors` likewise.
    */
   listen(backlog = 100): void {
-    checkNumber("backlog", backlog, 1);
+    checkBacklog(backlog);
     const state = this.#state;
     if (state.kind === "closed") throw this.#unfit();
     if (state.kind !== "new") throw new Error(`the socket is ${state.kind} already`);

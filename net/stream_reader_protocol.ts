@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { CancelledError } from "../loop/errors.ts";
 import type { ExceptionSink } from "../loop/exception_context.ts";
 import { formatAddr } from "./addresses.ts";
 import type { ConnectionOwner } from "./connection_owner.ts";
@@ -16,7 +17,7 @@ import type { Transport } from "./transports.ts";
  * Called with the reader and the writer of each connection that a server accepts.
  *
  * What it throws, or its promise rejects with, goes to the loop's exception handler, and the
- * connection is closed.
+ * connection is closed. A promise rejected with a {@linkcode CancelledError} only closes it.
  */
 export type ClientConnectedCallback = (
   reader: StreamReader,
@@ -76,7 +77,16 @@ export class StreamReaderProtocol extends FlowControlMixin {
       return this.#failed(exception);
     }
     // Not its own `then`, which may be anybody's, and throw.
-    Promise.resolve(result).then(this.#owner?.handlerEnded, (error) => this.#failed(error));
+    Promise.resolve(result).then(this.#owner?.handlerEnded, (error) => {
+      if (error instanceof CancelledError) this.#end(); // As in asyncio, that is no failure.
+      else this.#failed(error);
+    });
+  }
+
+  /** Ends the connection behind its callback. */
+  #end(): void {
+    this.#transport!.close();
+    this.#owner?.handlerEnded();
   }
 
   #pulls(transport: Transport): boolean {
@@ -95,8 +105,7 @@ export class StreamReaderProtocol extends FlowControlMixin {
     const transport = this.#transport!;
     const peername = transport.getExtraInfo("peername");
     const peer = peername === null ? "" : ` for ${formatAddr(peername)}`;
-    transport.close();
-    this.#owner?.handlerEnded();
+    this.#end();
     if (this.#loop === null) return reportError(exception);
     this.#loop.callExceptionHandler({
       message: `Unhandled exception in clientConnectedCb${peer}`,

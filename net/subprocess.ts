@@ -109,9 +109,11 @@ export function checkChildOptions(options: SubprocessOptions): ChildOptions {
   return { stdio, others, signal };
 }
 
-function checkEnv(env: unknown): void {
-  if (typeof env !== "object" || env === null) {
-    throw new TypeError(`env is an object of strings, not ${show(env)}`);
+function checkEnv(env: Readonly<Record<string, unknown>>): void {
+  const prototype = typeof env !== "object" || env === null ? env : Object.getPrototypeOf(env);
+  // A Map would pass for an empty one.
+  if (env === null || (prototype !== null && prototype !== Object.prototype)) {
+    throw new TypeError(`env is a plain object of strings, not ${show(env)}`);
   }
   for (const [name, value] of Object.entries(env)) {
     checkText("the name of an environment variable", name);

@@ -61,12 +61,10 @@ export function checkNumber(name: string, value: unknown, lowest: number): numbe
   return value;
 }
 
-/** Checks a time in milliseconds, of which there is no longest. */
-export function checkFinite(name: string, value: unknown): void {
+/** Checks a time in milliseconds, of which there is no longest: `Infinity` never comes. */
+export function checkTime(name: string, value: unknown): void {
   if (typeof value !== "number") throw new TypeError(`${name} is a number, not ${show(value)}`);
-  if (!Number.isFinite(value)) {
-    throw new RangeError(`${name} must be a finite number, got ${value}`);
-  }
+  if (Number.isNaN(value)) throw new RangeError(`${name} must be a time, got NaN`);
 }
 
 /** Checks an address family. */

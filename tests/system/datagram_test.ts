@@ -234,6 +234,29 @@ Deno.test("a socket of node:dgram can be used, and is closed with the transport"
   await closed;
 });
 
+Deno.test("a socket of node:dgram is one endpoint's", async () => {
+  const sock = createSocket("udp4");
+  await new Promise<void>((done) => sock.bind(0, "127.0.0.1", done));
+  using own = await endpoint({ sock });
+  await assertRejects(() => endpoint({ sock }), Error, "used by a transport already");
+  own.transport.sendTo("once", local(own.transport));
+  assertEquals(await own.inbox.until(1), ["once"]);
+});
+
+Deno.test("a socket of node:dgram that its maker changes tells errorReceived(), and can be closed", async () => {
+  const sock = createSocket("udp4");
+  await new Promise<void>((done) => sock.bind(0, "127.0.0.1", done));
+  await new Promise<void>((done) => sock.connect(9, "127.0.0.1", done));
+  using own = await endpoint({ sock });
+  own.transport.sendTo("first");
+  own.transport.sendTo("second");
+  sock.disconnect();
+  await own.inbox.until(1);
+  assertEquals(own.inbox.events, ["error"]);
+  own.transport.close();
+  assertEquals(await own.inbox.until(2), ["error", "end null"]);
+});
+
 Deno.test("errors that no errorReceived takes, and those of callbacks, are told to the loop", async () => {
   const contexts: ExceptionContext[] = [];
   const told = Promise.withResolvers<void>();

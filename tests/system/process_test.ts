@@ -278,7 +278,9 @@ Deno.test("bad arguments are refused before anything is called or started", asyn
       await refused(RangeError, `${name} is between 0 and 4294967294`, { [name]: id });
     }
   }
-  await refused(TypeError, "env is an object", { env: null as never });
+  for (const env of [null, "A=1", new Map([["A", "1"]]), ["A=1"], new Date()]) {
+    await refused(TypeError, "env is a plain object", { env: env as never });
+  }
   await refused(TypeError, "env.A is a string, not 5", { env: { A: 5 as never } });
   await refused(RangeError, "env.A must not contain a NUL", { env: { A: "a\0b" } });
   await refused(RangeError, "A=B", { env: { "A=B": "c" } });

@@ -142,6 +142,29 @@ Deno.test("an aborted sockRecv() over TCP loses no byte", async () => {
   accepted.close();
 });
 
+Deno.test("who comes to wait behind a read of the socket's own is woken, too", async () => {
+  const [client, accepted] = await connected();
+  const reading = accepted.read(new Uint8Array(10));
+  const receiving = loop.sockRecv(accepted, 10);
+  assertEquals(await settled(receiving), false);
+  await loop.sockSendAll(client, "first");
+  assertEquals(await reading, 5);
+  await loop.sockSendAll(client, "second");
+  assertEquals(text(await receiving), "second");
+
+  const again = accepted.read(new Uint8Array(10));
+  const { promise: readable, resolve } = Promise.withResolvers<void>();
+  loop.addReader(accepted, resolve);
+  await loop.sockSendAll(client, "third");
+  assertEquals(await again, 5);
+  await loop.sockSendAll(client, "fourth");
+  await readable;
+  loop.removeReader(accepted);
+  assertEquals(text(accepted.recv(10)), "fourth");
+  client.close();
+  accepted.close();
+});
+
 Deno.test("an aborted sockAccept() loses no connection, of a Deno.Listener either", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const controller = new AbortController();
@@ -242,6 +265,16 @@ Deno.test("a socket over a lost connection is readable, and says why", async () 
     for (;;) await loop.sockSendAll(client, new Uint8Array(65_536));
   }, Error);
   client.close();
+});
+
+Deno.test("listen() takes as many to wait as the system can count", () => {
+  using socket = new Socket();
+  socket.bind({ transport: "tcp", hostname: "127.0.0.1", port: 0 });
+  assertThrows(() => socket.listen(1.5), TypeError, "backlog is an integer");
+  assertThrows(() => socket.listen(Infinity), TypeError, "backlog is an integer");
+  assertThrows(() => socket.listen(0), RangeError, "backlog");
+  assertThrows(() => socket.listen(2 ** 31), RangeError, "backlog");
+  socket.listen(5);
 });
 
 Deno.test("listen() on an address that is taken says which", () => {

@@ -1,7 +1,10 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import {
+  type ExceptionContext,
   type ExtraInfo,
+  getEventLoop,
   openConnection,
+  sleep,
   startServer,
   type StartServerOptions,
   type StreamReader,
@@ -280,4 +283,41 @@ Deno.test("startServer() ended by its signal leaves a listener that it was given
   assertStrictEquals(await assertRejects(() => starting), reason);
   using _conn = await Deno.connect({ hostname: "127.0.0.1", port: sock.addr.port });
   using _accepted = await sock.accept();
+});
+
+Deno.test("a handler that ends cancelled ends its connection, and is no failure", async () => {
+  const loop = getEventLoop();
+  const contexts: ExceptionContext[] = [];
+  loop.setExceptionHandler((_loop, context) => contexts.push(context));
+  try {
+    await using server = await startServer(
+      async () => {
+        const task = loop.createTask((signal) => sleep(Infinity, undefined, { signal }));
+        loop.callSoon(() => task.cancel());
+        await task;
+      },
+      "127.0.0.1",
+      0,
+    );
+    const [reader, writer] = await openConnection("127.0.0.1", portOf(server));
+    await using _ = writer;
+    assertEquals((await reader.read()).length, 0);
+  } finally {
+    loop.setExceptionHandler(null);
+  }
+  assertEquals(contexts, []);
+});
+
+Deno.test("a host and a sock can't both be given, to a client or a server", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  const serverOptions = { sock: listener, limit: 1024 };
+  for (const host of ["127.0.0.1", null, ["127.0.0.1"]]) {
+    const starting = () => startServer(() => {}, host, 0, serverOptions);
+    await assertRejects(starting, TypeError, "host and sock can't both be given");
+  }
+  using sock = await Deno.connect({ hostname: "127.0.0.1", port });
+  const options = { sock, limit: 1024 };
+  const opening = () => openConnection("127.0.0.1", port, options);
+  await assertRejects(opening, TypeError, "host and sock can't both be given");
 });

@@ -126,7 +126,6 @@ Deno.test("bad arguments are refused at the call", () => {
   assertThrows(() => loop.callSoon("x" as unknown as () => void), TypeError, "function");
   assertThrows(() => loop.callLater(1, null as unknown as () => void), TypeError, "function");
   assertThrows(() => loop.callLater(NaN, callback), RangeError, "NaN");
-  assertThrows(() => loop.callLater(Infinity, callback), RangeError, "Infinity");
   assertThrows(
     () => loop.addSignalHandler("SIGINT", "x" as unknown as () => void),
     TypeError,

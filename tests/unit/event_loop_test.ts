@@ -283,8 +283,8 @@ Deno.test("run() switches debug mode", async () => {
 Deno.test("sleep() gives its result, refuses nonsense, and can be aborted", async () => {
   assertEquals(await sleep(1, "awake"), "awake");
   assertEquals(await sleep(-1, "at once"), "at once");
-  await assertRejects(() => sleep(NaN), RangeError, "ms must be a finite number, got NaN");
-  await assertRejects(() => sleep(Infinity), RangeError, "finite");
+  assertEquals(await sleep(-Infinity, "at once"), "at once");
+  await assertRejects(() => sleep(NaN), RangeError, "ms must be a time, got NaN");
   const controller = new AbortController();
   const sleeping = sleep(60_000, null, controller);
   controller.abort(new Error("wake up"));
@@ -336,4 +336,23 @@ Deno.test("shutdownAsyncGens() and shutdownDefaultExecutor() have nothing to wai
   using loop = newEventLoop();
   await loop.shutdownAsyncGens();
   await loop.shutdownDefaultExecutor();
+});
+
+Deno.test("sleep(Infinity) and callLater(Infinity) wait until they are told otherwise", async () => {
+  const controller = new AbortController();
+  const sleeping = sleep(Infinity, null, controller);
+  await run(async () => {
+    const loop = getRunningLoop();
+    const handles = [
+      loop.callLater(Infinity, () => assert(false)),
+      loop.callAt(Infinity, () => assert(false)),
+    ];
+    await sleep(5); // They hold up nothing that comes earlier.
+    for (const handle of handles) handle.cancel();
+    const task = loop.createTask((signal) => sleep(Infinity, null, { signal }));
+    loop.callLater(1, () => task.cancel());
+    await assertRejects(async () => await task, CancelledError);
+  });
+  controller.abort(new Error("wake up"));
+  await assertRejects(() => sleeping, Error, "wake up");
 });

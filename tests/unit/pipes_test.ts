@@ -90,6 +90,18 @@ Deno.test("a read pipe's error, or what is no bytes, is told to connectionLost()
   assert(error instanceof TypeError && error.message.includes("Uint8Array"));
 });
 
+Deno.test("a read pipe's stream that fails with nothing has failed all the same", async () => {
+  for (const reason of [null, undefined]) {
+    const reader = new StreamReader();
+    const stream = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(bytes("cut")),
+      pull: (controller) => controller.error(reason),
+    });
+    await loop.connectReadPipe(() => new StreamReaderProtocol(reader, null, loop), stream);
+    await assertRejects(() => reader.read(), Deno.errors.BrokenPipe, "failed");
+  }
+});
+
 Deno.test("a StreamReader reads a pipe", async () => {
   const reader = new StreamReader();
   const stream = ReadableStream.from([bytes("one\ntw"), bytes("o\n")]);

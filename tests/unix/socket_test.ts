@@ -26,3 +26,17 @@ Deno.test("sockConnect() to a path where nobody listens says which", async () =>
     "/tmp/no/such/socket",
   );
 });
+
+Deno.test("a bound socket is not connected to a Unix socket as if it were not bound", async () => {
+  const to: Deno.UnixAddr = { transport: "unix", path: "/tmp/no/such/socket" };
+  for (
+    const bound of [
+      { transport: "unix", path: "/tmp/me" },
+      { transport: "tcp", hostname: "127.0.0.1", port: 0 },
+    ] as const
+  ) {
+    using socket = new Socket();
+    socket.bind(bound);
+    await assertRejects(() => loop.sockConnect(socket, to), TypeError, "the socket is bound to");
+  }
+});
