@@ -6,6 +6,7 @@
 import { ByteChannel, CAPACITY } from "./byte_channel.ts";
 import type { Carrier } from "./carrier.ts";
 import { type Endpoint, receive } from "./endpoint.ts";
+import { unheeded } from "./waiters.ts";
 
 /** How many bytes to read ahead, at the least. */
 const AHEAD = 4_096;
@@ -133,6 +134,10 @@ export class ConnEndpoint implements Endpoint {
     this.#in.end(interrupted);
     this.#out.refuse(interrupted);
     if (this.#flushing === null) this.#conn.close();
-    else this.#flushing.then(() => this.#conn.close()).catch(() => {}); // It is closed already.
+    else unheeded(this.#flushing.then(() => this.#conn.close())); // It may be closed by then.
+  }
+
+  abort(): void {
+    if (this.#flushing !== null) this.#conn.close();
   }
 }

@@ -32,6 +32,8 @@ export interface Endpoint extends Pollable, Carrier {
   recvInto(buffer: Uint8Array): number | null | undefined;
   /** Takes as much of `data` as there is room for: how many bytes that is. */
   send(data: Uint8Array): number;
+  /** Frees the resource though something is still to be sent, where closing waits for that. */
+  abort?(): void;
 }
 
 /** Waits for `when` to call back; an abort takes it back. */

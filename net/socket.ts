@@ -32,6 +32,15 @@ function lasting(state: State): State {
   return state.kind === "closed" ? state.before : state;
 }
 
+/** Calls what frees a resource; closed by whoever made it, there is nothing left to free. */
+function free(close: () => void): void {
+  try {
+    close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BadResource)) throw error;
+  }
+}
+
 function checkBound(addr: Deno.Addr): Deno.Addr {
   if (addr?.transport === "unix") return { ...addr, path: checkUnixPath(addr.path) };
   if (addr?.transport === "tcp") {
@@ -331,18 +340,22 @@ export class Socket implements Disposable {
   /**
    * Closes the socket: calls that wait end, and those to come fail. It may be called twice, and after
    * what the socket was made of was closed.
+   *
+   * What {@linkcode Socket.send} took is still sent; to a peer that doesn't read it waits, in the
+   * background, and keeps the connection open until {@linkcode Socket.abort}.
    */
   close(): void {
     const state = this.#state;
     if (state.kind === "closed") return;
     this.#state = { kind: "closed", before: state };
-    if (!("endpoint" in state)) return;
-    try {
-      state.endpoint.close();
-    } catch (error) {
-      // It was closed by whoever made it: there is nothing left to free.
-      if (!(error instanceof Deno.errors.BadResource)) throw error;
-    }
+    if ("endpoint" in state) free(() => state.endpoint.close());
+  }
+
+  /** Closes the socket at once, also after {@linkcode Socket.close}: what was not sent yet is dropped. */
+  abort(): void {
+    this.close();
+    const state = lasting(this.#state);
+    if (state.kind === "connected") free(() => state.endpoint.abort?.());
   }
 
   /** Closes the socket. */

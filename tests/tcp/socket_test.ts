@@ -115,6 +115,29 @@ Deno.test("what send() took is still sent after close()", async () => {
   accepted.close();
 });
 
+Deno.test("abort() frees a socket whose peer does not read, before and after close()", async () => {
+  for (const closed of [false, true]) {
+    const [client, accepted] = await connected();
+    const signal = AbortSignal.timeout(50);
+    await assertRejects(() => loop.sockSendAll(client, new Uint8Array(20e6), { signal }));
+    if (closed) client.close();
+    client.abort();
+    client.abort();
+    assertEquals(client.closed, true);
+    // The sanitizers see that the connection is free. The peer is told.
+    let received = 0;
+    try {
+      for (let n; (n = await loop.sockRecvInto(accepted, new Uint8Array(1 << 20))) > 0;) {
+        received += n;
+      }
+    } catch (error) {
+      assert(error instanceof Deno.errors.ConnectionReset);
+    }
+    assert(received < 20e6);
+    accepted.close();
+  }
+});
+
 Deno.test("closeWrite() comes behind what send() took", async () => {
   const [client, accepted] = await connected();
   client.send(pattern(60_000));
