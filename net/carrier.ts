@@ -50,6 +50,11 @@ export interface Carrier {
   /** `false` where {@linkcode closeWrite} can't be had, as over TLS; absent means `true`. */
   readonly canCloseWrite?: boolean;
   /**
+   * What reads fail with where the receiving direction alone has ended, as over TLS by a cut without
+   * goodbye: writing goes on.
+   */
+  readonly readFault?: unknown;
+  /**
    * What this carrier knows beyond its addresses, under asyncio's names
    * (`sslcontext`, `peercert`, `cipher`, …).
    */

@@ -37,6 +37,8 @@ export class DuplexCarrier implements Carrier {
   readonly localAddr: Deno.Addr | null;
   /** The address of the other end. */
   readonly remoteAddr: Deno.Addr | null;
+  /** See {@linkcode Carrier.readFault}. */
+  readFault: unknown = null;
   /** The stream. */
   protected readonly stream: Duplex;
   /** What came and was not read: a piece or two. */
@@ -109,6 +111,12 @@ export class DuplexCarrier implements Carrier {
     this.#settle();
   }
 
+  /** Reads that wait, and those to come, fail once all that came is read; writes go on. */
+  protected failReads(error: unknown): void {
+    this.readFault ??= error;
+    this.#settle();
+  }
+
   /** Writes that wait, and those to come, fail; reads go on. */
   protected failWrites(error: unknown): void {
     this.#writeFault ??= error;
@@ -120,6 +128,7 @@ export class DuplexCarrier implements Carrier {
     if (waiter === null) return;
     if (this.#pieces.length > 0) waiter.take();
     else if (this.#ended) waiter.end(null);
+    else if (this.readFault !== null) waiter.reject(this.readFault);
     else if (this.#fault !== null) waiter.reject(this.#fault);
     else return;
     this.#waiter = null;

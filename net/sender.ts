@@ -61,7 +61,7 @@ export class Sender implements TurnListener {
 
   set limits(limits: Marks) {
     this.#limits = limits;
-    if (this.#out.length > limits.high) this.#overflow();
+    if (this.#out.length > limits.high) this.pause();
   }
 
   /** How far sending has come since somebody first asked. */
@@ -76,7 +76,7 @@ export class Sender implements TurnListener {
   /** Appends a copy of `data`, and sends it before the turn ends. */
   write(data: Uint8Array | string): void {
     this.#out.append(data);
-    if (this.#out.length > this.#limits.high) return this.#overflow();
+    if (this.#out.length > this.#limits.high) return this.pause();
     if (!this.#dirty && !this.#writing) this.#schedule();
   }
 
@@ -91,7 +91,8 @@ export class Sender implements TurnListener {
     this.flush();
   }
 
-  #overflow(): void {
+  /** Tells the owner to pause writing, unless it was told, and sends what is buffered. */
+  pause(): void {
     if (!this.#full) {
       this.#full = true;
       this.#owner.writingPaused(true);

@@ -68,7 +68,7 @@ export async function sendfile(
   const before = written();
   return await sendPieces(file, options, {
     async send(piece) {
-      if (transport.isClosing()) throw progress.failure;
+      if (transport.isClosing()) throw transport.endsBy ?? progress.failure;
       transport.write(piece);
       await progress.until(PIECE, transport.getWriteBufferSize());
     },

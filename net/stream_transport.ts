@@ -90,7 +90,7 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
   #protocol: BaseProtocol | null = null;
   #intake: Intake | null = null;
   #push: PushLoop | null = null;
-  /** Why, or `null` for a regular end. */
+  /** Why it was lost, or will be once all is sent; `null` for a regular end. */
   #lostBy: unknown = null;
   /** Why the carrier takes no more. */
   #writeError: unknown = null;
@@ -333,7 +333,18 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
 
   /** See {@linkcode IntakeSource.readFailed}. */
   readFailed(error: unknown): void {
-    this.#lose(this.#writeError ?? error);
+    const isEnd = error === this.carrier.readFault && this.#writeError === null;
+    if (!isEnd || this.getWriteBufferSize() === 0) return this.#lose(this.#writeError ?? error);
+    // The peer may read on: what was written before is sent, and nothing else.
+    this.#state |= READ_ENDED | CLOSING;
+    this.#lostBy = error;
+    this.#intake?.end(error);
+    this.#sender?.pause();
+  }
+
+  /** Why it was lost, or will be once all is sent; `null` if it was not, or in a regular way. */
+  get endsBy(): unknown {
+    return this.#lostBy;
   }
 
   // Writing
@@ -375,6 +386,7 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
 
   /** See {@linkcode SenderOwner.writingPaused}. */
   writingPaused(paused: boolean): void {
+    if (!paused && this.#lostBy !== null) return; // More would be dropped.
     const protocol = this.#protocol;
     this.#tell(() => paused ? protocol?.pauseWriting?.() : protocol?.resumeWriting?.());
   }
@@ -382,7 +394,8 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
   /** See {@linkcode SenderOwner.sendFailed}. */
   sendFailed(error: unknown): void {
     if (this.#is(UPGRADING)) return; // The upgrade waits for what failed, and says why.
-    if (this.#is(CLOSE_CALLED) || this.#intake === null) this.#lose(error);
+    if (this.#lostBy !== null) this.#lose(this.#lostBy);
+    else if (this.#is(CLOSE_CALLED) || this.#intake === null) this.#lose(error);
     else this.#salvage(this.#intake, error);
   }
 
@@ -503,7 +516,7 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
     } catch {
       // All was sent, and the peer is gone already: to this side that is an end like any other.
     }
-    this.#lose(null);
+    this.#lose(this.#lostBy);
   }
 
   /** The end: frees the carrier and tells the protocol. */

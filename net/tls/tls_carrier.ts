@@ -96,11 +96,12 @@ export class TlsCarrier extends DuplexCarrier {
   async #innerEnded(): Promise<void> {
     // A goodbye that came before the end is told in this turn.
     await nextTurn();
-    if (this.ended) return;
+    if (this.ended || this.failed) return;
     if (this.#plan.context.suppressRaggedEofs === true) return this.end();
     const peer = formatAddr(this.remoteAddr);
     const message = `the connection with ${peer} was cut: no TLS goodbye came`;
-    this.fail(new Deno.errors.UnexpectedEof(message));
+    // The peer may read on.
+    this.failReads(new Deno.errors.UnexpectedEof(message));
   }
 
   override write(data: Uint8Array): Promise<number> {
