@@ -333,7 +333,8 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
 
   /** See {@linkcode IntakeSource.readFailed}. */
   readFailed(error: unknown): void {
-    const isEnd = error === this.carrier.readFault && this.#writeError === null;
+    const isEnd = error instanceof Error && error === this.carrier.readFault &&
+      this.#writeError === null;
     if (!isEnd || this.getWriteBufferSize() === 0) return this.#lose(this.#writeError ?? error);
     // The peer may read on: what was written before is sent, and nothing else.
     this.#state |= READ_ENDED | CLOSING;
