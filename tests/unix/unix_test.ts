@@ -257,3 +257,30 @@ Deno.test("sock takes the place of the path, and not both", async () => {
   writer.write("hello\n");
   assertEquals(text(await soon(reader.readLine())), "hello\n");
 });
+
+Deno.test("a server that has ended listens to nothing any more", async () => {
+  await using folder = new Folder();
+  const { addEventListener, removeEventListener } = globalThis;
+  let listening = 0;
+  let most = 0;
+  globalThis.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+    most = Math.max(most, ++listening);
+    addEventListener(...args);
+  };
+  globalThis.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+    listening--;
+    removeEventListener(...args);
+  };
+  try {
+    for (const cleanupSocket of [true, false]) {
+      for (const startServing of [true, false]) {
+        const path = folder.at(`${cleanupSocket} ${startServing}`);
+        const server = await startUnixServer(echo, path, { cleanupSocket, startServing });
+        await server[Symbol.asyncDispose]();
+        assertEquals([listening, most], [0, 1]);
+      }
+    }
+  } finally {
+    Object.assign(globalThis, { addEventListener, removeEventListener });
+  }
+});
