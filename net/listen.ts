@@ -7,6 +7,7 @@ import { abortable } from "@std/async/abortable";
 import type { ExceptionSink } from "../loop/exception_context.ts";
 import { formatHost } from "./addresses.ts";
 import { explain } from "./os_error.ts";
+import { mayUseFile } from "./permission.ts";
 import { resolve } from "./resolve.ts";
 
 /** Where and how to listen. */
@@ -177,6 +178,28 @@ export async function listenUnix(init: ListenUnix): Promise<UnixListener> {
   }
 }
 
+/**
+ * How to close a listener that is handed over: what is at its path now is its own file. Nobody is asked
+ * for a permission, so where one is missing, Deno removes what is there in the end.
+ *
+ * @param sink Who is told if closing removed another server's file.
+ */
+export function closeOf(listener: Deno.Listener, sink?: ExceptionSink): Close {
+  const close = () => closePlain(listener);
+  const { addr } = listener;
+  if (addr?.transport !== "unix" || addr.path.startsWith("\0")) return close;
+  const { path } = addr;
+  if (!mayUseFile(path)) return close;
+  let own: Deno.FileInfo | null = null;
+  try {
+    own = Deno.lstatSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) return close;
+  }
+  const file = { path, own, cleanup: true, sink, asks: false };
+  return () => mayUseFile(path) ? closeUnix(listener, file) : close();
+}
+
 function closePlain(listener: Deno.Listener): null {
   closeListener(listener);
   return null;
@@ -185,12 +208,14 @@ function closePlain(listener: Deno.Listener): null {
 /** A listener's socket file, and what closing does with it. */
 interface SocketFile {
   path: string;
-  /** The file that was the listener's at first. */
-  own: Deno.FileInfo;
+  /** The file that was the listener's at first; `null` if that was gone already. */
+  own: Deno.FileInfo | null;
   /** Whether it is removed. */
   cleanup: boolean;
   /** Who is told if closing removed what it should have kept. */
-  sink: ExceptionSink;
+  sink?: ExceptionSink | undefined;
+  /** Whether Deno may ask for a permission that keeping a file takes; it may by default. */
+  asks?: boolean;
 }
 
 /**
@@ -202,14 +227,14 @@ interface SocketFile {
  */
 function closeUnix(
   listener: Deno.Listener,
-  { path, own, cleanup, sink }: SocketFile,
+  { path, own, cleanup, sink, asks = true }: SocketFile,
 ): (() => void) | null {
   const aside = `${path}.${crypto.randomUUID()}`;
   const report = (exception: unknown) => {
     const message = `Closing removed the file at unix:${path}, which it should have kept`;
-    sink.callExceptionHandler({ message, exception, socket: listener });
+    sink?.callExceptionHandler({ message, exception, socket: listener });
   };
-  const isOwn = ({ ino, dev }: Deno.FileInfo) => ino === own.ino && dev === own.dev;
+  const isOwn = ({ ino, dev }: Deno.FileInfo) => ino === own?.ino && dev === own.dev;
   let finish: (() => void) | null = null;
   try {
     if (isOwn(Deno.lstatSync(path)) && cleanup) {
@@ -217,6 +242,7 @@ function closeUnix(
         if (isOwn(Deno.lstatSync(path))) Deno.removeSync(path);
       });
     } else {
+      if (!asks && !mayUseFile(aside)) throw new Deno.errors.NotCapable(`${aside} may not be made`);
       Deno.linkSync(path, aside);
       const putBack = () => {
         try {

@@ -323,7 +323,8 @@ export class Socket implements Disposable {
 
   /**
    * Closes the socket: calls that wait end, and those to come fail. It may be called twice, and after
-   * what the socket was made of was closed.
+   * what the socket was made of was closed. The file of a Unix socket that listened is removed; another
+   * server's that has taken its place stays, if there is the permission to read and write its folder.
    */
   close(): void {
     const state = this.#state;

@@ -10,7 +10,7 @@ async function left(source: string, ...permissions: readonly string[]): Promise<
     const allowed = permissions.length > 0
       ? permissions.map((one) => one.replaceAll("PATH", path))
       : ["--allow-net", `--allow-read=${folder}`, `--allow-write=${folder}`];
-    const imports = 'import { startUnixServer } from "@asyncio/streams";';
+    const imports = 'import { Socket, startUnixServer } from "@asyncio/streams";';
     const program = new Program(
       ["run", "--no-prompt", ...allowed, "-"],
       `${imports}\nconst path = ${JSON.stringify(path)};\n${source}`,
@@ -24,8 +24,18 @@ async function left(source: string, ...permissions: readonly string[]): Promise<
 }
 
 const byPath = "const server = await startUnixServer(() => {}, path);";
+const bySock = `
+  const sock = Deno.listen({ transport: "unix", path });
+  const server = await startUnixServer(() => {}, null, { sock });
+`;
+const bySocket = `
+  const server = new Socket();
+  server.bind({ transport: "unix", path });
+  server.listen();
+  try { server.accept(); } catch { /* It waits for a connection from now on. */ }
+`;
 const closeAndExit = "server.close(); Deno.exit();";
-const ways = Object.entries({ "a path": byPath });
+const ways = Object.entries({ "a path": byPath, "a sock": bySock, "a Socket": bySocket });
 
 for (const [name, listen] of ways) {
   Deno.test(`a Unix server by ${name}: close() and Deno.exit() remove the socket file`, async () => {
@@ -55,5 +65,20 @@ Deno.test("cleanupSocket: false, close() and Deno.exit() leave the socket file, 
 
 Deno.test("close() and Deno.exit() without the permissions of before end in peace", async () => {
   const revoke = 'for (const name of ["read", "write"]) Deno.permissions.revokeSync({ name });';
+  for (const listen of [bySock, bySocket]) {
+    await left(listen + revoke + closeAndExit);
+    assertEquals(await left(`${listen + revoke} server.close();`), []);
+  }
   await left(`${byPath} server.close(); ${revoke} Deno.exit();`);
+});
+
+Deno.test("a sock needs no permission for its file", async () => {
+  const source = `
+    const sock = Deno.listen({ transport: "unix", path });
+    for (const name of ["read", "write", "net"]) Deno.permissions.revokeSync({ name });
+    const server = await startUnixServer(() => {}, null, { sock });
+    server.close();
+    await server.waitClosed();
+  `;
+  assertEquals(await left(source), []);
 });
