@@ -242,7 +242,7 @@ export class EventLoop extends SystemEventLoop {
     options: CreateServerOptions = {},
   ): Promise<Server> {
     checkFunction("protocolFactory", protocolFactory);
-    return await this.#serve(protocolFactory, await openListeners(host, port, options));
+    return await this.#serve(protocolFactory, await openListeners(host, port, options, this));
   }
 
   /**

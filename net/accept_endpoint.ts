@@ -6,7 +6,7 @@
 import { leftEarly } from "./accept.ts";
 import { plainAddrs } from "./addresses.ts";
 import type { Pollable } from "./endpoint.ts";
-import { closeListener } from "./listen.ts";
+import { type Close, closeOf } from "./listen.ts";
 
 /** A listener that accepts one connection ahead while somebody wants to know whether there is one. */
 export class AcceptEndpoint implements Pollable {
@@ -16,10 +16,14 @@ export class AcceptEndpoint implements Pollable {
   #accepting = false;
   #closed = false;
   readonly #waiters = new Set<() => void>();
+  readonly #close: Close;
+  /** What is left to do when the listener is closed and no accept is under way any more. */
+  #finish: (() => void) | null = null;
 
   /** Makes an end of an open listener, which is its own from now on. */
   constructor(listener: Deno.Listener) {
     this.listener = listener;
+    this.#close = closeOf(listener);
   }
 
   get readable(): boolean {
@@ -53,7 +57,10 @@ export class AcceptEndpoint implements Pollable {
       }
     } while (this.#ahead === null && !this.#closed);
     this.#accepting = false;
-    if (this.#closed) this.#dropAhead();
+    if (this.#closed) {
+      this.#finish?.();
+      this.#dropAhead();
+    }
     this.#wake();
   }
 
@@ -81,7 +88,8 @@ export class AcceptEndpoint implements Pollable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    closeListener(this.listener);
+    this.#finish = this.#close();
+    if (!this.#accepting) this.#finish?.();
     this.#dropAhead();
     this.#wake();
   }

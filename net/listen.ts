@@ -7,6 +7,7 @@ import { abortable } from "@std/async/abortable";
 import type { ExceptionSink } from "../loop/exception_context.ts";
 import { formatHost } from "./addresses.ts";
 import { explain } from "./os_error.ts";
+import { mayUseFile } from "./permission.ts";
 import { resolve } from "./resolve.ts";
 
 /** Where and how to listen. */
@@ -125,15 +126,18 @@ export function canReusePort(): boolean {
   return "listenDatagram" in Deno;
 }
 
+/**
+ * Closes a listener; its socket file goes or stays as it should, once what is returned has been
+ * called: when no accept is under way any more.
+ */
+export type Close = () => (() => void) | null;
+
 /** A Unix listener and how to close it. */
 export interface UnixListener {
   /** The open listener. */
   listener: Deno.UnixListener;
-  /**
-   * Closes it; its socket file goes or stays as it should, once what is returned has been called: when
-   * no accept is under way any more.
-   */
-  close: () => (() => void) | null;
+  /** Closes it. */
+  close: Close;
 }
 
 /** Where and how to listen on a Unix socket. */
@@ -163,11 +167,11 @@ export async function listenUnix(init: ListenUnix): Promise<UnixListener> {
     const hint = "a file is in the way; remove it if no other server uses it";
     throw new Deno.errors.AddrInUse(`${what}: ${hint}`, { cause: error });
   }
+  if (path.startsWith("\0")) return { listener, close: () => closePlain(listener) };
   try {
-    if (path.startsWith("\0")) return { listener, close: () => (closeListener(listener), null) };
     const own = Deno.lstatSync(path);
     if (mode !== undefined) Deno.chmodSync(path, mode);
-    return { listener, close: () => closeUnix(listener, path, cleanup, own, sink) };
+    return { listener, close: () => closeUnix(listener, { path, own, cleanup, sink }) };
   } catch (error) {
     listener.close();
     throw explain(what, error);
@@ -175,40 +179,107 @@ export async function listenUnix(init: ListenUnix): Promise<UnixListener> {
 }
 
 /**
+ * How to close a listener that is handed over: what is at its path now is its own file. Nobody is asked
+ * for a permission, so where one is missing, Deno removes what is there in the end.
+ *
+ * @param sink Who is told if closing removed another server's file.
+ */
+export function closeOf(listener: Deno.Listener, sink?: ExceptionSink): Close {
+  const close = () => closePlain(listener);
+  const { addr } = listener;
+  if (addr?.transport !== "unix" || addr.path.startsWith("\0")) return close;
+  const { path } = addr;
+  if (!mayUseFile(path)) return close;
+  let own: Deno.FileInfo | null = null;
+  try {
+    own = Deno.lstatSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) return close;
+  }
+  const file = { path, own, cleanup: true, sink, asks: false };
+  return () => mayUseFile(path) ? closeUnix(listener, file) : close();
+}
+
+function closePlain(listener: Deno.Listener): null {
+  closeListener(listener);
+  return null;
+}
+
+/** A listener's socket file, and what closing does with it. */
+interface SocketFile {
+  path: string;
+  /** The file that was the listener's at first; `null` if that was gone already. */
+  own: Deno.FileInfo | null;
+  /** Whether it is removed. */
+  cleanup: boolean;
+  /** Who is told if closing removed what it should have kept. */
+  sink?: ExceptionSink | undefined;
+  /** Whether Deno may ask for a permission that keeping a file takes; it may by default. */
+  asks?: boolean;
+}
+
+/**
  * Closes a Unix listener. Deno removes whatever is at its path, and that only when the last accept has
  * ended; so what shall stay, such as the socket of a server that has taken the path over, has
- * a second name until then.
+ * a second name until then. If the program ends before, Deno removes nothing.
  *
- * @returns Gives what shall stay its name back, once no accept is under way.
+ * @returns Has to be called once no accept is under way: it gives what shall stay its name back.
  */
 function closeUnix(
   listener: Deno.Listener,
-  path: string,
-  cleanup: boolean,
-  own: Deno.FileInfo,
-  sink: ExceptionSink,
+  { path, own, cleanup, sink, asks = true }: SocketFile,
 ): (() => void) | null {
   const aside = `${path}.${crypto.randomUUID()}`;
   const report = (exception: unknown) => {
     const message = `Closing removed the file at unix:${path}, which it should have kept`;
-    sink.callExceptionHandler({ message, exception, socket: listener });
+    sink?.callExceptionHandler({ message, exception, socket: listener });
   };
-  let putBack: (() => void) | null = null;
+  const isOwn = ({ ino, dev }: Deno.FileInfo) => ino === own?.ino && dev === own.dev;
+  let finish: (() => void) | null = null;
   try {
-    const there = Deno.lstatSync(path);
-    if (there.ino !== own.ino || there.dev !== own.dev || !cleanup) {
+    if (isOwn(Deno.lstatSync(path)) && cleanup) {
+      finish = onExit(() => {
+        if (isOwn(Deno.lstatSync(path))) Deno.removeSync(path);
+      });
+    } else {
+      if (!asks && !mayUseFile(aside)) throw new Deno.errors.NotCapable(`${aside} may not be made`);
       Deno.linkSync(path, aside);
-      putBack = () => {
+      const putBack = () => {
         try {
-          Deno.renameSync(aside, path);
+          bringBack(aside, path);
         } catch (exception) {
           report(exception);
         }
       };
+      const off = onExit(putBack);
+      finish = () => (off(), putBack());
     }
   } catch (exception) {
     if (!(exception instanceof Deno.errors.NotFound)) report(exception);
   }
   closeListener(listener);
-  return putBack;
+  return finish;
+}
+
+/** Gives a file its first name back, unless there is a file of that name: itself, or a newer one. */
+function bringBack(aside: string, path: string): void {
+  try {
+    Deno.linkSync(aside, path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+  Deno.removeSync(aside);
+}
+
+/** Does `work` if the program ends, as by `Deno.exit()`, before what is returned was called. */
+function onExit(work: () => void): () => void {
+  const ended = () => {
+    try {
+      work();
+    } catch {
+      // Nothing can be done any more, and the program shall end as it wanted to.
+    }
+  };
+  globalThis.addEventListener("unload", ended);
+  return () => globalThis.removeEventListener("unload", ended);
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ExceptionSink } from "../loop/exception_context.ts";
-import { canReusePort, listenTcp, listenUnix } from "./listen.ts";
+import { canReusePort, type Close, closeOf, listenTcp, listenUnix } from "./listen.ts";
 import { prepareTls } from "./tls/open_tls.ts";
 import { planServer, type ServerSSLOptions, type TlsPlan } from "./tls/plan.ts";
 import {
@@ -87,12 +87,18 @@ export interface CreateServerSockOptions extends TcpServingOptions {
 
 /** Options of {@linkcode EventLoop.createUnixServer}. */
 export interface CreateUnixServerOptions extends ServingOptions {
-  /** A listener that is open already, to use instead of a path. */
+  /**
+   * A listener that is open already, to use instead of a path. Its socket file is removed when the
+   * server is closed; another server's file that has taken its place by then stays, if there is
+   * the permission to read and write its folder. Nobody is asked for it.
+   */
   sock?: Deno.Listener | undefined;
   /**
-   * Whether closing the server removes the socket file. Another server's file that has taken
-   * its place is never removed. To keep the file takes the permission to read and write its
-   * folder: for a moment it has a second name. It is refused with an abstract path and with `sock`.
+   * Whether closing the server removes the socket file; it does so too if the program ends by
+   * `Deno.exit()` right after `close()`. Another server's file that has taken its place stays. To
+   * keep a file takes the permission to read and write its folder: for a moment it has a second
+   * name. What can't be kept is reported to the loop's exception handler. The option is refused
+   * with an abstract path and with `sock`.
    *
    * @default {true}
    */
@@ -117,7 +123,7 @@ export interface Listening {
   /** How to do TLS on the connections, or `null` for none. */
   tls: TlsPlan | null;
   /** See {@linkcode ServerInit.closeListener}. */
-  closeListener?: (() => (() => void) | null) | undefined;
+  closeListener?: Close | undefined;
 }
 
 /** Listens on `host`, or takes the listener that is given in its place. */
@@ -125,11 +131,11 @@ export async function openListeners(
   host: string | readonly string[] | null | CreateServerSockOptions,
   port: number,
   options: CreateServerOptions,
+  sink: ExceptionSink,
 ): Promise<Listening> {
   if (isOptions(host)) {
     checkSockGiven(host);
-    const tls = await checkServingOptions(host);
-    return { listeners: [checkListener(host.sock)], options: host, tls };
+    return await takeListener(host.sock, host, sink);
   }
   // `null` and `undefined` stand for every interface here.
   checkEither("host", host ?? "", (options as Partial<CreateServerSockOptions>).sock);
@@ -166,11 +172,22 @@ export async function openUnixListener(
   checkEither("path", path, sock);
   const checked = sock === undefined ? checkUnixPath(path) : null;
   if (checked === null || checked.startsWith("\0")) refuseForNoFile({ mode, cleanupSocket });
+  if (checked === null) return await takeListener(sock!, options, sink);
   const tls = await checkServingOptions(options);
-  if (checked === null) return { listeners: [checkListener(sock!)], options, tls };
   const init = { path: checked, mode, cleanup: cleanupSocket ?? true, sink };
   const { listener, close } = await listenUnix({ ...init, signal: options.signal });
   return { listeners: [listener], options, tls, closeListener: close };
+}
+
+/** Takes a listener that is open already: at once, for another file may be at its path later. */
+async function takeListener(
+  sock: Deno.Listener,
+  options: TcpServingOptions,
+  sink: ExceptionSink,
+): Promise<Listening> {
+  const listeners = [checkListener(sock)];
+  const closeListener = closeOf(sock, sink);
+  return { listeners, options, tls: await checkServingOptions(options), closeListener };
 }
 
 async function checkServingOptions(options: TcpServingOptions): Promise<TlsPlan | null> {

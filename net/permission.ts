@@ -1,5 +1,6 @@
 /**
- * The permission to use the network, where Deno does not ask for it by itself, or too late.
+ * Permissions to use the network and files, where Deno does not ask for them by itself, or too late,
+ * or should not ask.
  *
  * @module
  */
@@ -16,4 +17,10 @@ export async function requireNet(host: string): Promise<void> {
   throw new Deno.errors.NotCapable(
     `Requires net access to "${host}", run again with the --allow-net flag`,
   );
+}
+
+/** Whether the file at `path` may be looked at, made and removed without asking anybody. */
+export function mayUseFile(path: string): boolean {
+  const names = ["read", "write"] as const;
+  return names.every((name) => Deno.permissions.querySync({ name, path }).state === "granted");
 }

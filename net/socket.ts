@@ -342,7 +342,9 @@ export class Socket implements Disposable {
    * what the socket was made of was closed.
    *
    * What {@linkcode Socket.send} took is still sent; to a peer that doesn't read it waits, in the
-   * background, and keeps the connection open until {@linkcode Socket.abort}.
+   * background, and keeps the connection open until {@linkcode Socket.abort}. The file of a Unix socket
+   * that listened is removed; another server's that has taken its place stays, if there is the
+   * permission to read and write its folder.
    */
   close(): void {
     const state = this.#state;

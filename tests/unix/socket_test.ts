@@ -39,4 +39,42 @@ Deno.test("a bound socket is not connected to a Unix socket as if it were not bo
     socket.bind(bound);
     await assertRejects(() => loop.sockConnect(socket, to), TypeError, "the socket is bound to");
   }
+
+for (const accepting of [true, false]) {
+  for (const own of [true, false]) {
+    const how = accepting ? "while it accepts" : "before it accepts";
+    const whose = own ? "a bound socket" : "the socket of a Deno.Listener";
+    Deno.test(`closing ${whose} ${how} leaves another server's file alone`, async () => {
+      const folder = await Deno.makeTempDir();
+      const addr = { transport: "unix", path: `${folder}/s` } as const;
+      const socket = own ? new Socket() : new Socket(Deno.listen(addr) as Deno.Listener);
+      if (own) {
+        socket.bind(addr);
+        socket.listen();
+      }
+      const accept = accepting ? loop.sockAccept(socket) : null;
+      await Deno.remove(addr.path);
+      using _other = Deno.listen(addr);
+      socket.close();
+      if (accept !== null) await assertRejects(() => accept, Deno.errors.Interrupted);
+      await new Promise((resolve) => setTimeout(resolve, 20)); // Deno removes late what it removes.
+      assertEquals(Deno.readDirSync(folder).toArray().map(({ name }) => name), ["s"]);
+      using client = new Socket();
+      await loop.sockConnect(client, addr);
+      await Deno.remove(folder, { recursive: true });
+    });
+  }
+}
+
+Deno.test("closing a socket removes its own file", async () => {
+  const folder = await Deno.makeTempDir();
+  const socket = new Socket();
+  socket.bind({ transport: "unix", path: `${folder}/s` });
+  socket.listen();
+  const accept = loop.sockAccept(socket);
+  socket.close();
+  await assertRejects(() => accept, Deno.errors.Interrupted);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals(Deno.readDirSync(folder).toArray(), []);
+  await Deno.remove(folder, { recursive: true });
 });

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { getRunningLoop, openUnixConnection, startUnixServer } from "@asyncio/streams";
+import { getRunningLoop, openUnixConnection, startServer, startUnixServer } from "@asyncio/streams";
 import type {
   ExceptionContext,
   StartUnixServerOptions,
@@ -256,4 +256,90 @@ Deno.test("sock takes the place of the path, and not both", async () => {
   await using _ = writer;
   writer.write("hello\n");
   assertEquals(text(await soon(reader.readLine())), "hello\n");
+});
+
+/** Ways to listen on a path by a listener or a socket of the caller's own; what they give closes it. */
+const handedOver: Record<string, (path: string) => Promise<() => Promise<void>>> = {
+  "startUnixServer() with sock": async (path) => {
+    const sock = Deno.listen({ transport: "unix", path });
+    const server = await startUnixServer(echo, null, { sock });
+    return () => server[Symbol.asyncDispose]();
+  },
+  "startUnixServer() with sock that does not serve yet": async (path) => {
+    const sock = Deno.listen({ transport: "unix", path });
+    const server = await startUnixServer(echo, null, { sock, startServing: false });
+    return () => server[Symbol.asyncDispose]();
+  },
+  "startServer() with sock": async (path) => {
+    const sock = Deno.listen({ transport: "unix", path }) as Deno.Listener;
+    const server = await startServer(echo, { sock });
+    return () => server[Symbol.asyncDispose]();
+  },
+};
+
+for (const [name, listen] of Object.entries(handedOver)) {
+  Deno.test(`${name}: close() leaves the file that another server has put there alone`, async () => {
+    await using folder = new Folder();
+    const path = folder.at("socket");
+    const close = await listen(path);
+    Deno.removeSync(path);
+    await using _second = await startUnixServer(echo, path);
+    await close();
+    assertEquals(folder.list(), ["socket"]);
+    assertEquals(await talk(path), "hello\n");
+  });
+
+  Deno.test(`${name}: close() removes the socket file`, async () => {
+    await using folder = new Folder();
+    const close = await listen(folder.at("socket"));
+    assertEquals(folder.list(), ["socket"]);
+    await close();
+    assertEquals(folder.list(), []);
+  });
+}
+
+Deno.test("a sock whose file was gone before: close() leaves another server's alone", async () => {
+  await using folder = new Folder();
+  const path = folder.at("socket");
+  const sock = Deno.listen({ transport: "unix", path });
+  Deno.removeSync(path);
+  const first = await startUnixServer(echo, null, { sock });
+  await using _second = await startUnixServer(echo, path);
+  await first[Symbol.asyncDispose]();
+  assertEquals(folder.list(), ["socket"]);
+  assertEquals(await talk(path), "hello\n");
+});
+
+Deno.test("sock may be an abstract socket", { ignore: Deno.build.os !== "linux" }, async () => {
+  const path = `\0${crypto.randomUUID()}`;
+  const sock = Deno.listen({ transport: "unix", path });
+  await using _server = await startUnixServer(echo, null, { sock });
+  assertEquals(await talk(path), "hello\n");
+});
+
+Deno.test("a server that has ended listens to nothing any more", async () => {
+  await using folder = new Folder();
+  const { addEventListener, removeEventListener } = globalThis;
+  let listening = 0;
+  let most = 0;
+  globalThis.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+    most = Math.max(most, ++listening);
+    addEventListener(...args);
+  };
+  globalThis.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+    listening--;
+    removeEventListener(...args);
+  };
+  try {
+    for (const cleanupSocket of [true, false]) {
+      for (const startServing of [true, false]) {
+        const path = folder.at(`${cleanupSocket} ${startServing}`);
+        const server = await startUnixServer(echo, path, { cleanupSocket, startServing });
+        await server[Symbol.asyncDispose]();
+        assertEquals([listening, most], [0, 1]);
+      }
+    }
+  } finally {
+    Object.assign(globalThis, { addEventListener, removeEventListener });
+  }
 });
