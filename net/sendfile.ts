@@ -125,11 +125,13 @@ async function sendPieces(
   let read = 0;
   const sent = () => Math.min(sink.sent(), read);
   try {
-    await file.seek(offset, 0);
     const buffer = new Uint8Array(PIECE);
     const total = count ?? Infinity;
     while (read < total) {
-      const n = await file.read(buffer.subarray(0, Math.min(PIECE, total - read)));
+      const n = await inTurn(file, async () => {
+        await file.seek(offset + read, 0);
+        return await file.read(buffer.subarray(0, Math.min(PIECE, total - read)));
+      });
       if (n === null) break;
       signal?.throwIfAborted();
       read += n;
@@ -139,6 +141,17 @@ async function sendPieces(
     return sent();
   } finally {
     signal?.removeEventListener("abort", aborted);
-    await file.seek(offset + sent(), 0);
+    await inTurn(file, () => file.seek(offset + sent(), 0));
   }
+}
+
+/** Who last asked for a file's position: a file may be sent to several at once. */
+const lastTurns = new WeakMap<SendableFile, Promise<unknown>>();
+
+/** Calls `use` once all who asked before are done with the file's position. */
+function inTurn<T>(file: SendableFile, use: () => Promise<T>): Promise<T> {
+  const before = lastTurns.get(file) ?? Promise.resolve();
+  const turn = before.then(use);
+  lastTurns.set(file, turn.catch(() => {})); // One that fails is its caller's matter.
+  return turn;
 }

@@ -191,6 +191,12 @@ Deno.test("sendfile() over a transport that is closed meanwhile is an error", as
   await assertRejects(() => loop.sendfile(transport, file), Error, "closing");
 });
 
+/** Where two arrays begin to differ, or -1: an assertEquals() of megabytes takes seconds. */
+function firstDifference(one: Uint8Array, other: Uint8Array): number {
+  if (one.length !== other.length) return Math.min(one.length, other.length);
+  return one.findIndex((byte, i) => byte !== other[i]);
+}
+
 async function receiveAll(socket: Socket): Promise<Uint8Array> {
   const pieces: Uint8Array<ArrayBuffer>[] = [];
   for (;;) {
@@ -199,6 +205,79 @@ async function receiveAll(socket: Socket): Promise<Uint8Array> {
     pieces.push(piece as Uint8Array<ArrayBuffer>);
   }
 }
+
+/** A file that others have time to move before it is read. */
+function slow(file: Deno.FsFile): SendableFile {
+  return {
+    seek: (offset, whence) => file.seek(offset, whence),
+    async read(buffer) {
+      await turns(1);
+      return await file.read(buffer);
+    },
+  };
+}
+
+Deno.test("one file is sent over several connections at once", async () => {
+  const data = pattern(2_000_000);
+  await using file = await temporaryFile(data);
+  await using one = await connected();
+  await using other = await connected();
+  const [left, right] = socketPair();
+  const shared = slow(file);
+  const [sent, all, middle, end] = await Promise.all([
+    Promise.all([
+      loop.sendfile(one.writer.transport, shared).finally(() => one.writer.writeEof()),
+      loop.sendfile(other.writer.transport, shared, { offset: 3, count: 900_000 })
+        .finally(() => other.writer.writeEof()),
+      loop.sockSendfile(left, shared, { offset: 1_500_000 }).finally(() => left.close()),
+    ]),
+    one.theirs.read(),
+    other.theirs.read(),
+    receiveAll(right),
+  ]);
+  right.close();
+  assertEquals(sent, [2_000_000, 900_000, 500_000]);
+  assertEquals(firstDifference(all, data), -1);
+  assertEquals(firstDifference(middle, data.subarray(3, 900_003)), -1);
+  assertEquals(firstDifference(end, data.subarray(1_500_000)), -1);
+});
+
+Deno.test("a file that is being sent is not moved by a sendfile() that ends", async () => {
+  const data = pattern(2_000_000);
+  await using file = await temporaryFile(data);
+  await using ends = await connected();
+  const [left, right] = socketPair();
+  const shared = slow(file);
+  const { transport } = ends.writer;
+  const [sent, received] = await Promise.all([
+    loop.sendfile(transport, shared).finally(() => transport.writeEof()),
+    ends.theirs.read(),
+    (async () => {
+      for (let i = 0; i < 20; i++) await loop.sockSendfile(left, shared, { offset: 7, count: 1 });
+    })(),
+  ]);
+  left.close();
+  right.close();
+  assertEquals(sent, 2_000_000);
+  assertEquals(firstDifference(received, data), -1);
+});
+
+Deno.test("a read that fails ends its own sendfile() only", async () => {
+  await using file = await temporaryFile(pattern(10));
+  await using one = await connected();
+  await using other = await connected();
+  const reason = new Error("a bad sector");
+  let reads = 0;
+  const shared: SendableFile = {
+    seek: (offset, whence) => file.seek(offset, whence),
+    read: (buffer) => reads++ === 0 ? Promise.reject(reason) : file.read(buffer),
+  };
+  const failing = loop.sendfile(one.writer.transport, shared, { offset: 5 });
+  const sending = loop.sendfile(other.writer.transport, shared);
+  assertEquals(await assertRejects(() => failing), reason);
+  assertEquals(await sending, 10);
+  assertEquals(await other.theirs.readExactly(10), pattern(10));
+});
 
 Deno.test("sockSendfile() sends a part of a file", async () => {
   await using file = await temporaryFile(pattern(1_000_000));
