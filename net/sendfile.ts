@@ -92,7 +92,9 @@ export async function sockSendfile(
         const n = endpoint.send(piece.subarray(at));
         at += n;
         sent += n;
-        if (n === 0) await wait((callback) => endpoint.whenWritable(callback), options.signal);
+        if (n > 0) continue;
+        await wait((callback) => endpoint.whenWritable(callback), options.signal);
+        options.signal?.throwIfAborted(); // Room came first, but who aborted has been answered.
       }
     },
     end: () => Promise.resolve(),

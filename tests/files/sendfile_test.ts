@@ -302,6 +302,31 @@ Deno.test("a failed sockSendfile() leaves the position behind what was sent", as
   left.close();
 });
 
+Deno.test("an aborted sockSendfile() sends no more, though there is room again", async () => {
+  await using file = await temporaryFile(pattern(1_000_000));
+  const [left, right] = socketPair();
+  const controller = new AbortController();
+  const wasRead = Promise.withResolvers<void>();
+  const watched: SendableFile = {
+    seek: (offset, whence) => file.seek(offset, whence),
+    async read(buffer) {
+      const n = await file.read(buffer);
+      wasRead.resolve();
+      return n;
+    },
+  };
+  const sending = loop.sockSendfile(left, watched, { signal: controller.signal });
+  await wasRead.promise;
+  await turns();
+  const received = right.recv(65_536).length; // All that the pair holds.
+  controller.abort();
+  await assertRejects(() => sending, DOMException);
+  await turns();
+  left.close();
+  assertEquals(await position(file), received + (await receiveAll(right)).length);
+  right.close();
+});
+
 Deno.test("with fallback: false there is no sendfile", async () => {
   await using file = await temporaryFile(pattern(10));
   await using ends = await connected();
