@@ -6,8 +6,7 @@
 import { wait } from "./endpoint.ts";
 import { checkSocket } from "./sock_calls.ts";
 import { endpointOf, type Socket } from "./socket.ts";
-import { StreamTransport } from "./stream_transport.ts";
-import type { WriteTransport } from "./transports.ts";
+import type { StreamTransport } from "./stream_transport.ts";
 import { checkNumber, checkSignal, show } from "./validate.ts";
 import type { WaitOptions } from "./wait_options.ts";
 
@@ -51,17 +50,14 @@ interface Sink {
   sent(): number;
 }
 
-/** Sends a file over a transport: how many bytes that was. */
+/** Sends a file over a transport, to which only `write` writes: how many bytes that was. */
 export async function sendfile(
-  transport: WriteTransport,
+  transport: StreamTransport,
+  write: (data: Uint8Array) => void,
   file: SendableFile,
-  options: SendfileOptions = {},
+  options: SendfileOptions,
 ): Promise<number> {
   checkOptions(file, options);
-  if (!(transport instanceof StreamTransport)) {
-    throw new TypeError(`a file is sent over a Transport of the loop's, not ${show(transport)}`);
-  }
-  if (transport.isClosing()) throw new Error("sendfile() on a transport that is closing");
   const { progress } = transport;
   /** What left, and what still will, whatever becomes of this call; what is lost is neither. */
   const written = () => progress.sent + transport.getWriteBufferSize();
@@ -69,7 +65,7 @@ export async function sendfile(
   return await sendPieces(file, options, {
     async send(piece) {
       if (transport.isClosing()) throw progress.failure;
-      transport.write(piece);
+      write(piece);
       await progress.until(PIECE, transport.getWriteBufferSize());
     },
     end: () => progress.until(0, transport.getWriteBufferSize()),
@@ -81,7 +77,7 @@ export async function sendfile(
 export async function sockSendfile(
   sock: Socket,
   file: SendableFile,
-  options: SendfileOptions = {},
+  options: SendfileOptions,
 ): Promise<number> {
   checkOptions(file, options);
   const endpoint = endpointOf(checkSocket(sock));
@@ -125,7 +121,6 @@ async function sendPieces(
   const aborted = () => abort.reject(signal!.reason);
   signal?.addEventListener("abort", aborted);
   let read = 0;
-  const sent = () => Math.min(sink.sent(), read);
   try {
     const buffer = new Uint8Array(PIECE);
     const total = count ?? Infinity;
@@ -140,10 +135,10 @@ async function sendPieces(
       await Promise.race([abort.promise, sink.send(buffer.subarray(0, n))]);
     }
     await Promise.race([abort.promise, sink.end()]);
-    return sent();
+    return sink.sent();
   } finally {
     signal?.removeEventListener("abort", aborted);
-    await inTurn(file, () => file.seek(offset + sent(), 0));
+    await inTurn(file, () => file.seek(offset + sink.sent(), 0));
   }
 }
 

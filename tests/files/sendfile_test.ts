@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   getEventLoop,
   openConnection,
@@ -189,6 +189,82 @@ Deno.test("sendfile() over a transport that is closed meanwhile is an error", as
   transport.abort();
   await assertRejects(() => sending, Deno.errors.ConnectionAborted);
   await assertRejects(() => loop.sendfile(transport, file), Error, "closing");
+});
+
+Deno.test("nothing else is written while a file is sent", async () => {
+  const data = pattern(16 << 20);
+  await using file = await temporaryFile(data);
+  await using another = await temporaryFile(data);
+  await using ends = await connected();
+  const { writer, theirs } = ends;
+  const { transport } = writer;
+  const refused = () => {
+    const message = "write() while sendfile() is in progress";
+    assertThrows(() => transport.write("x"), Error, message);
+    assertThrows(() => writer.write(new Uint8Array(0)), Error, message);
+    assertThrows(() => writer.writeLines(["x", "y"]), Error, message);
+  };
+  writer.write("before");
+  const sending = loop.sendfile(transport, file);
+  refused(); // From the call on.
+  assertEquals(await theirs.readExactly(6), new TextEncoder().encode("before"));
+  refused();
+  await assertRejects(
+    () => loop.sendfile(transport, another, { offset: 5 }),
+    Error,
+    "sendfile() while another one is in progress",
+  );
+  assertEquals(await position(another), 0);
+  refused(); // The second one has not freed what the first one has.
+  // A part of the file would go in the clear.
+  await assertRejects(
+    () => writer.startTls(true, { serverHostname: "localhost" }),
+    Error,
+    "startTls() while sendfile() is in progress",
+  );
+  const receiving = theirs.read();
+  assertEquals(await sending, data.length);
+  writer.write("after");
+  writer.writeEof();
+  const received = await receiving;
+  assertEquals(firstDifference(received.subarray(0, data.length), data), -1);
+  assertEquals(received.subarray(data.length), new TextEncoder().encode("after"));
+});
+
+Deno.test("a transport can be written to again, however its sendfile() has ended", async () => {
+  await using file = await temporaryFile(pattern(10));
+  await using ends = await connected();
+  const { transport } = ends.writer;
+  const reason = new Error("enough");
+  const broken: SendableFile = {
+    seek: (offset) => Promise.resolve(offset),
+    read: () => Promise.reject(reason),
+  };
+  await assertRejects(() => loop.sendfile(transport, {} as never), TypeError);
+  transport.write("a");
+  await assertRejects(() => loop.sendfile(transport, broken), Error, "enough");
+  transport.write("b");
+  const signal = AbortSignal.abort(reason);
+  await assertRejects(() => loop.sendfile(transport, file, { signal }), Error, "enough");
+  transport.write("c");
+  assertEquals(await loop.sendfile(transport, file), 10);
+  transport.write("d");
+  assertEquals((await ends.theirs.readExactly(14)).subarray(3, 13), pattern(10));
+});
+
+Deno.test("writeEof() ends a sendfile(); what the transport was handed arrives", async () => {
+  const data = pattern(16 << 20);
+  await using file = await temporaryFile(data);
+  await using ends = await connected();
+  const { transport } = ends.writer;
+  const sending = loop.sendfile(transport, file);
+  const failing = assertRejects(() => sending, Error, "after writeEof()");
+  const first = await ends.theirs.readExactly(1);
+  transport.writeEof();
+  const received = first.length + (await ends.theirs.read()).length;
+  await failing;
+  assert(received < data.length, `${received} bytes`);
+  assertEquals(await position(file), received);
 });
 
 /** Where two arrays begin to differ, or -1: an assertEquals() of megabytes takes seconds. */
