@@ -283,7 +283,7 @@ export class EventLoop extends SystemEventLoop {
    * @throws {RangeError} If an argument is out of range, or a certificate can't be read.
    * @throws {SSLError} If the handshake fails.
    * @throws {Deno.errors.ConnectionReset} If the peer drops the connection; other `Deno.errors` likewise.
-   * @throws {Error} If the transport is closed, or closed meanwhile.
+   * @throws {Error} If the transport is closed, or closed meanwhile, or sends a file.
    */
   async startTls(
     transport: Transport,

@@ -19,7 +19,7 @@ import type { ReadablePipe, WritablePipe } from "../net/pipes.ts";
 import type { BaseProtocol } from "../net/protocols.ts";
 import { StreamTransport } from "../net/stream_transport.ts";
 import type { ReadTransport, Transport, WriteTransport } from "../net/transports.ts";
-import { checkFlag, checkFunction } from "../net/validate.ts";
+import { checkFlag, checkFunction, show } from "../net/validate.ts";
 import type { WaitOptions } from "../net/wait_options.ts";
 import { BaseEventLoop, type EventLoopOptions } from "./base_event_loop.ts";
 import { SendfileNotAvailableError } from "./errors.ts";
@@ -220,7 +220,7 @@ export class SocketEventLoop extends BaseEventLoop {
    * Sends a file over a socket. However it ends, the file's position is then behind what was sent.
    *
    * @param sock The socket.
-   * @param file The file, open for reading.
+   * @param file The file, open for reading; other calls may send it at the same time.
    * @param options Which part of it, and a signal that ends the wait.
    * @returns How many bytes were sent.
    * @throws {SendfileNotAvailableError} With `fallback: false`.
@@ -242,12 +242,15 @@ export class SocketEventLoop extends BaseEventLoop {
    * position is then behind what was sent; after an abort or `close()` that is also what waits in
    * the transport, up to 512 KiB. At no time more than 1 MiB of the file is in memory.
    *
-   * @param transport The transport; nothing else may be written to it meanwhile.
-   * @param file The file, open for reading.
+   * Until the promise has settled, `write()`, `writeLines()`, `startTls()` and another `sendfile()`
+   * are refused; `writeEof()` before all was read ends the call with an error.
+   *
+   * @param transport The transport; nothing else can be written to it meanwhile.
+   * @param file The file, open for reading; other calls may send it at the same time.
    * @param options Which part of it, and a signal that ends the wait.
    * @returns How many bytes were sent.
    * @throws {SendfileNotAvailableError} With `fallback: false`.
-   * @throws {Error} If the transport is closing.
+   * @throws {Error} If the transport is closing, or sends a file already.
    * @throws {Deno.errors.ConnectionAborted} If it is closed meanwhile; other `Deno.errors` likewise.
    * @throws {unknown} The signal's reason.
    */
@@ -257,8 +260,14 @@ export class SocketEventLoop extends BaseEventLoop {
     options: SendfileOptions = {},
   ): Promise<number> {
     checkFallback(options);
-    const { sendfile } = await import("../net/sendfile.ts");
-    return await sendfile(transport, file, options);
+    if (!(transport instanceof StreamTransport)) {
+      throw new TypeError(`a file is sent over a Transport of the loop's, not ${show(transport)}`);
+    }
+    // Others are refused from now on, not from the time on that the module has come.
+    return await transport.sendFile(async (write) => {
+      const { sendfile } = await import("../net/sendfile.ts");
+      return await sendfile(transport, write, file, options);
+    });
   }
 
   /**

@@ -6,8 +6,7 @@
 import { wait } from "./endpoint.ts";
 import { checkSocket } from "./sock_calls.ts";
 import { endpointOf, type Socket } from "./socket.ts";
-import { StreamTransport } from "./stream_transport.ts";
-import type { WriteTransport } from "./transports.ts";
+import type { StreamTransport } from "./stream_transport.ts";
 import { checkNumber, checkSignal, show } from "./validate.ts";
 import type { WaitOptions } from "./wait_options.ts";
 
@@ -51,17 +50,14 @@ interface Sink {
   sent(): number;
 }
 
-/** Sends a file over a transport: how many bytes that was. */
+/** Sends a file over a transport, to which only `write` writes: how many bytes that was. */
 export async function sendfile(
-  transport: WriteTransport,
+  transport: StreamTransport,
+  write: (data: Uint8Array) => void,
   file: SendableFile,
-  options: SendfileOptions = {},
+  options: SendfileOptions,
 ): Promise<number> {
   checkOptions(file, options);
-  if (!(transport instanceof StreamTransport)) {
-    throw new TypeError(`a file is sent over a Transport of the loop's, not ${show(transport)}`);
-  }
-  if (transport.isClosing()) throw new Error("sendfile() on a transport that is closing");
   const { progress } = transport;
   /** What left, and what still will, whatever becomes of this call; what is lost is neither. */
   const written = () => progress.sent + transport.getWriteBufferSize();
@@ -69,7 +65,7 @@ export async function sendfile(
   return await sendPieces(file, options, {
     async send(piece) {
       if (transport.isClosing()) throw transport.endsBy ?? progress.failure;
-      transport.write(piece);
+      write(piece);
       await progress.until(PIECE, transport.getWriteBufferSize());
     },
     end: () => progress.until(0, transport.getWriteBufferSize()),
@@ -81,7 +77,7 @@ export async function sendfile(
 export async function sockSendfile(
   sock: Socket,
   file: SendableFile,
-  options: SendfileOptions = {},
+  options: SendfileOptions,
 ): Promise<number> {
   checkOptions(file, options);
   const endpoint = endpointOf(checkSocket(sock));
@@ -92,7 +88,9 @@ export async function sockSendfile(
         const n = endpoint.send(piece.subarray(at));
         at += n;
         sent += n;
-        if (n === 0) await wait((callback) => endpoint.whenWritable(callback), options.signal);
+        if (n > 0) continue;
+        await wait((callback) => endpoint.whenWritable(callback), options.signal);
+        options.signal?.throwIfAborted(); // Room came first, but who aborted has been answered.
       }
     },
     end: () => Promise.resolve(),
@@ -123,22 +121,34 @@ async function sendPieces(
   const aborted = () => abort.reject(signal!.reason);
   signal?.addEventListener("abort", aborted);
   let read = 0;
-  const sent = () => Math.min(sink.sent(), read);
   try {
-    await file.seek(offset, 0);
     const buffer = new Uint8Array(PIECE);
     const total = count ?? Infinity;
     while (read < total) {
-      const n = await file.read(buffer.subarray(0, Math.min(PIECE, total - read)));
+      const n = await inTurn(file, async () => {
+        await file.seek(offset + read, 0);
+        return await file.read(buffer.subarray(0, Math.min(PIECE, total - read)));
+      });
       if (n === null) break;
       signal?.throwIfAborted();
       read += n;
       await Promise.race([abort.promise, sink.send(buffer.subarray(0, n))]);
     }
     await Promise.race([abort.promise, sink.end()]);
-    return sent();
+    return sink.sent();
   } finally {
     signal?.removeEventListener("abort", aborted);
-    await file.seek(offset + sent(), 0);
+    await inTurn(file, () => file.seek(offset + sink.sent(), 0));
   }
+}
+
+/** Who last asked for a file's position: a file may be sent to several at once. */
+const lastTurns = new WeakMap<SendableFile, Promise<unknown>>();
+
+/** Calls `use` once all who asked before are done with the file's position. */
+function inTurn<T>(file: SendableFile, use: () => Promise<T>): Promise<T> {
+  const before = lastTurns.get(file) ?? Promise.resolve();
+  const turn = before.then(use);
+  lastTurns.set(file, turn.catch(() => {})); // One that fails is its caller's matter.
+  return turn;
 }

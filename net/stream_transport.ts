@@ -50,6 +50,10 @@ const CLOSING = 1 << 8;
 const LEAVING = 1 << 9;
 /** `connectionLost` was called, or will be in a moment. */
 const LOST = 1 << 10;
+/** A file is being sent: nobody else writes. */
+const SENDING_FILE = 1 << 11;
+/** What keeps `write` from writing: one check, for what each message calls is to stay small. */
+const UNWRITABLE = CLOSING | EOF_WRITTEN | SENDING_FILE;
 
 /** How a transport is made. */
 export interface StreamTransportInit {
@@ -229,7 +233,8 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
    *
    * @param plan Which side this is, and what it wants.
    * @param options Who gets the cleartext, and who has had it before.
-   * @throws {Error} If the connection is not in a state for it, or is closed meanwhile.
+   * @throws {Error} If the connection is not in a state for it, such as in the middle of a file, or is
+   * closed meanwhile.
    */
   async startTls(plan: TlsPlan, options: UpgradeOptions = {}): Promise<void> {
     const { protocol = this.#protocol } = options;
@@ -237,6 +242,7 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
     if (this.#is(CLOSING)) throw new Error("startTls() after the connection was closed or lost");
     if (this.#is(EOF_WRITTEN)) throw new Error("startTls() after writeEof()");
     if (this.#is(UPGRADING)) throw new Error("startTls() while TLS is about to begin");
+    if (this.#is(SENDING_FILE)) throw new Error("startTls() while sendfile() is in progress");
     if (reader?.awaited) {
       throw new Error("startTls() while a read waits: let it end, or abort it, before");
     }
@@ -353,11 +359,11 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
   /** See {@linkcode Transport.write}. */
   write(data: Uint8Array | string): void {
     checkData(data);
-    if (this.#is(CLOSING | EOF_WRITTEN)) this.#refuse();
+    if (this.#is(UNWRITABLE)) this.#refuse();
     else this.#sending.write(data);
   }
 
-  /** A write that comes too late. */
+  /** A write that comes too late, or in the middle of a file: `write` has one check for all. */
   #refuse(): void {
     if (this.#is(CLOSE_CALLED)) {
       throw new Deno.errors.ConnectionAborted(
@@ -365,6 +371,7 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
       );
     }
     if (this.#is(EOF_WRITTEN)) throw new Error("write() after writeEof()");
+    if (this.#is(SENDING_FILE)) throw new Error("write() while sendfile() is in progress");
     // Lost: dropped, as in asyncio; `connectionLost` and `drain()` say why.
   }
 
@@ -373,6 +380,21 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
     const pieces = [...lines];
     pieces.forEach(checkData); // All of them, before the first is sent.
     for (const piece of pieces) this.write(piece);
+  }
+
+  /** Refuses what others write until `send`, which is given a way to write, has ended. */
+  async sendFile<T>(send: (write: (data: Uint8Array) => void) => Promise<T>): Promise<T> {
+    if (this.#is(CLOSING)) throw new Error("sendfile() on a transport that is closing");
+    if (this.#is(SENDING_FILE)) throw new Error("sendfile() while another one is in progress");
+    this.#state |= SENDING_FILE;
+    try {
+      return await send((data) => {
+        if (this.#is(EOF_WRITTEN)) this.#refuse();
+        else this.#sending.write(data);
+      });
+    } finally {
+      this.#state &= ~SENDING_FILE;
+    }
   }
 
   get #sending(): Sender {

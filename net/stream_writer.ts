@@ -76,7 +76,7 @@ export class StreamWriter implements AsyncDisposable {
    *
    * @param data Bytes, or text to send as UTF-8.
    * @throws {TypeError} If `data` is neither.
-   * @throws {Error} After {@linkcode close} or {@linkcode writeEof}.
+   * @throws {Error} After {@linkcode close} or {@linkcode writeEof}, or while a file is sent.
    */
   write(data: Uint8Array | string): void {
     this.transport.write(data);
@@ -87,7 +87,7 @@ export class StreamWriter implements AsyncDisposable {
    *
    * @param lines The pieces.
    * @throws {TypeError} If one is neither bytes nor text.
-   * @throws {Error} After {@linkcode close} or {@linkcode writeEof}.
+   * @throws {Error} After {@linkcode close} or {@linkcode writeEof}, or while a file is sent.
    */
   writeLines(lines: Iterable<Uint8Array | string>): void {
     this.transport.writeLines(lines);
@@ -203,7 +203,8 @@ export class StreamWriter implements AsyncDisposable {
    * another; the connection stays as it was.
    * @throws {SSLError} If the handshake fails.
    * @throws {Deno.errors.ConnectionReset} If the peer drops the connection; other `Deno.errors` likewise.
-   * @throws {Error} If a read waits, or the connection is closed, or closed meanwhile.
+   * @throws {Error} If a read waits, a file is being sent, or the connection is closed, or closed
+   * meanwhile.
    * @throws {unknown} The signal's reason.
    */
   async startTls(sslContext: SSLContext | true, options: StartTlsOptions = {}): Promise<void> {

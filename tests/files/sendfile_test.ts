@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   getEventLoop,
   openConnection,
@@ -191,6 +191,88 @@ Deno.test("sendfile() over a transport that is closed meanwhile is an error", as
   await assertRejects(() => loop.sendfile(transport, file), Error, "closing");
 });
 
+Deno.test("nothing else is written while a file is sent", async () => {
+  const data = pattern(16 << 20);
+  await using file = await temporaryFile(data);
+  await using another = await temporaryFile(data);
+  await using ends = await connected();
+  const { writer, theirs } = ends;
+  const { transport } = writer;
+  const refused = () => {
+    const message = "write() while sendfile() is in progress";
+    assertThrows(() => transport.write("x"), Error, message);
+    assertThrows(() => writer.write(new Uint8Array(0)), Error, message);
+    assertThrows(() => writer.writeLines(["x", "y"]), Error, message);
+  };
+  writer.write("before");
+  const sending = loop.sendfile(transport, file);
+  refused(); // From the call on.
+  assertEquals(await theirs.readExactly(6), new TextEncoder().encode("before"));
+  refused();
+  await assertRejects(
+    () => loop.sendfile(transport, another, { offset: 5 }),
+    Error,
+    "sendfile() while another one is in progress",
+  );
+  assertEquals(await position(another), 0);
+  refused(); // The second one has not freed what the first one has.
+  // A part of the file would go in the clear.
+  await assertRejects(
+    () => writer.startTls(true, { serverHostname: "localhost" }),
+    Error,
+    "startTls() while sendfile() is in progress",
+  );
+  const receiving = theirs.read();
+  assertEquals(await sending, data.length);
+  writer.write("after");
+  writer.writeEof();
+  const received = await receiving;
+  assertEquals(firstDifference(received.subarray(0, data.length), data), -1);
+  assertEquals(received.subarray(data.length), new TextEncoder().encode("after"));
+});
+
+Deno.test("a transport can be written to again, however its sendfile() has ended", async () => {
+  await using file = await temporaryFile(pattern(10));
+  await using ends = await connected();
+  const { transport } = ends.writer;
+  const reason = new Error("enough");
+  const broken: SendableFile = {
+    seek: (offset) => Promise.resolve(offset),
+    read: () => Promise.reject(reason),
+  };
+  await assertRejects(() => loop.sendfile(transport, {} as never), TypeError);
+  transport.write("a");
+  await assertRejects(() => loop.sendfile(transport, broken), Error, "enough");
+  transport.write("b");
+  const signal = AbortSignal.abort(reason);
+  await assertRejects(() => loop.sendfile(transport, file, { signal }), Error, "enough");
+  transport.write("c");
+  assertEquals(await loop.sendfile(transport, file), 10);
+  transport.write("d");
+  assertEquals((await ends.theirs.readExactly(14)).subarray(3, 13), pattern(10));
+});
+
+Deno.test("writeEof() ends a sendfile(); what the transport was handed arrives", async () => {
+  const data = pattern(16 << 20);
+  await using file = await temporaryFile(data);
+  await using ends = await connected();
+  const { transport } = ends.writer;
+  const sending = loop.sendfile(transport, file);
+  const failing = assertRejects(() => sending, Error, "after writeEof()");
+  const first = await ends.theirs.readExactly(1);
+  transport.writeEof();
+  const received = first.length + (await ends.theirs.read()).length;
+  await failing;
+  assert(received < data.length, `${received} bytes`);
+  assertEquals(await position(file), received);
+});
+
+/** Where two arrays begin to differ, or -1: an assertEquals() of megabytes takes seconds. */
+function firstDifference(one: Uint8Array, other: Uint8Array): number {
+  if (one.length !== other.length) return Math.min(one.length, other.length);
+  return one.findIndex((byte, i) => byte !== other[i]);
+}
+
 async function receiveAll(socket: Socket): Promise<Uint8Array> {
   const pieces: Uint8Array<ArrayBuffer>[] = [];
   for (;;) {
@@ -199,6 +281,79 @@ async function receiveAll(socket: Socket): Promise<Uint8Array> {
     pieces.push(piece as Uint8Array<ArrayBuffer>);
   }
 }
+
+/** A file that others have time to move before it is read. */
+function slow(file: Deno.FsFile): SendableFile {
+  return {
+    seek: (offset, whence) => file.seek(offset, whence),
+    async read(buffer) {
+      await turns(1);
+      return await file.read(buffer);
+    },
+  };
+}
+
+Deno.test("one file is sent over several connections at once", async () => {
+  const data = pattern(2_000_000);
+  await using file = await temporaryFile(data);
+  await using one = await connected();
+  await using other = await connected();
+  const [left, right] = socketPair();
+  const shared = slow(file);
+  const [sent, all, middle, end] = await Promise.all([
+    Promise.all([
+      loop.sendfile(one.writer.transport, shared).finally(() => one.writer.writeEof()),
+      loop.sendfile(other.writer.transport, shared, { offset: 3, count: 900_000 })
+        .finally(() => other.writer.writeEof()),
+      loop.sockSendfile(left, shared, { offset: 1_500_000 }).finally(() => left.close()),
+    ]),
+    one.theirs.read(),
+    other.theirs.read(),
+    receiveAll(right),
+  ]);
+  right.close();
+  assertEquals(sent, [2_000_000, 900_000, 500_000]);
+  assertEquals(firstDifference(all, data), -1);
+  assertEquals(firstDifference(middle, data.subarray(3, 900_003)), -1);
+  assertEquals(firstDifference(end, data.subarray(1_500_000)), -1);
+});
+
+Deno.test("a file that is being sent is not moved by a sendfile() that ends", async () => {
+  const data = pattern(2_000_000);
+  await using file = await temporaryFile(data);
+  await using ends = await connected();
+  const [left, right] = socketPair();
+  const shared = slow(file);
+  const { transport } = ends.writer;
+  const [sent, received] = await Promise.all([
+    loop.sendfile(transport, shared).finally(() => transport.writeEof()),
+    ends.theirs.read(),
+    (async () => {
+      for (let i = 0; i < 20; i++) await loop.sockSendfile(left, shared, { offset: 7, count: 1 });
+    })(),
+  ]);
+  left.close();
+  right.close();
+  assertEquals(sent, 2_000_000);
+  assertEquals(firstDifference(received, data), -1);
+});
+
+Deno.test("a read that fails ends its own sendfile() only", async () => {
+  await using file = await temporaryFile(pattern(10));
+  await using one = await connected();
+  await using other = await connected();
+  const reason = new Error("a bad sector");
+  let reads = 0;
+  const shared: SendableFile = {
+    seek: (offset, whence) => file.seek(offset, whence),
+    read: (buffer) => reads++ === 0 ? Promise.reject(reason) : file.read(buffer),
+  };
+  const failing = loop.sendfile(one.writer.transport, shared, { offset: 5 });
+  const sending = loop.sendfile(other.writer.transport, shared);
+  assertEquals(await assertRejects(() => failing), reason);
+  assertEquals(await sending, 10);
+  assertEquals(await other.theirs.readExactly(10), pattern(10));
+});
 
 Deno.test("sockSendfile() sends a part of a file", async () => {
   await using file = await temporaryFile(pattern(1_000_000));
@@ -221,6 +376,31 @@ Deno.test("a failed sockSendfile() leaves the position behind what was sent", as
   const at = await position(file);
   assert(at >= 65_536 && at <= 65_536 + 1000, `position ${at}`);
   left.close();
+});
+
+Deno.test("an aborted sockSendfile() sends no more, though there is room again", async () => {
+  await using file = await temporaryFile(pattern(1_000_000));
+  const [left, right] = socketPair();
+  const controller = new AbortController();
+  const wasRead = Promise.withResolvers<void>();
+  const watched: SendableFile = {
+    seek: (offset, whence) => file.seek(offset, whence),
+    async read(buffer) {
+      const n = await file.read(buffer);
+      wasRead.resolve();
+      return n;
+    },
+  };
+  const sending = loop.sockSendfile(left, watched, { signal: controller.signal });
+  await wasRead.promise;
+  await turns();
+  const received = right.recv(65_536).length; // All that the pair holds.
+  controller.abort();
+  await assertRejects(() => sending, DOMException);
+  await turns();
+  left.close();
+  assertEquals(await position(file), received + (await receiveAll(right)).length);
+  right.close();
 });
 
 Deno.test("with fallback: false there is no sendfile", async () => {

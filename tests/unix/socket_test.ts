@@ -39,6 +39,7 @@ Deno.test("a bound socket is not connected to a Unix socket as if it were not bo
     socket.bind(bound);
     await assertRejects(() => loop.sockConnect(socket, to), TypeError, "the socket is bound to");
   }
+});
 
 for (const accepting of [true, false]) {
   for (const own of [true, false]) {
