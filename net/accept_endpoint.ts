@@ -6,7 +6,7 @@
 import { leftEarly } from "./accept.ts";
 import { plainAddrs } from "./addresses.ts";
 import type { Pollable } from "./endpoint.ts";
-import { type Close, closeOf } from "./listen.ts";
+import { type Close, closeOf, leavesBehind } from "./listen.ts";
 
 /** A listener that accepts one connection ahead while somebody wants to know whether there is one. */
 export class AcceptEndpoint implements Pollable {
@@ -88,8 +88,12 @@ export class AcceptEndpoint implements Pollable {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#finish = this.#close();
-    if (!this.#accepting) this.#finish?.();
+    const finish = this.#close();
+    if (this.#accepting) {
+      const { promise: freed, resolve } = Promise.withResolvers<void>();
+      this.#finish = () => resolve(finish?.());
+      leavesBehind(this.listener, freed);
+    } else finish?.();
     this.#dropAhead();
     this.#wake();
   }

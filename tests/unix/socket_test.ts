@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { getEventLoop, Socket } from "@asyncio/streams";
+import { getEventLoop, openUnixConnection, Socket, startUnixServer } from "@asyncio/streams";
 import { text } from "../support.ts";
 
 const loop = getEventLoop();
@@ -66,6 +66,24 @@ for (const accepting of [true, false]) {
     });
   }
 }
+
+Deno.test("a server can start at a closed socket's path at once", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/s`;
+  const socket = new Socket();
+  socket.bind({ transport: "unix", path });
+  socket.listen();
+  const accept = assertRejects(() => loop.sockAccept(socket), Deno.errors.Interrupted);
+  socket.close();
+  {
+    await using _server = await startUnixServer((_reader, writer) => writer.close(), path);
+    await accept;
+    const [reader, writer] = await openUnixConnection(path);
+    await using _ = writer;
+    assertEquals((await reader.read()).length, 0);
+  }
+  await Deno.remove(folder, { recursive: true });
+});
 
 Deno.test("closing a socket removes its own file", async () => {
   const folder = await Deno.makeTempDir();
