@@ -433,8 +433,9 @@ export class StreamTransport extends Transport implements IntakeSource, SenderOw
     this.#state &= ~READING_PAUSED;
     this.writingPaused(true); // `drain()` waits for the end, and says why it came.
     intake.takeIn(SALVAGE);
-    for (let idle = 0, seen = -1; !intake.ended && idle < PATIENCE; seen = intake.reads) {
+    for (let idle = 0, seen = -1; !intake.ended && idle < PATIENCE;) {
       idle = intake.reads === seen ? idle + 1 : 0;
+      seen = intake.reads;
       await nextTurn();
     }
     this.#lose(error);

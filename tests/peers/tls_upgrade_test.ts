@@ -222,6 +222,46 @@ test("so it is where a protocol has handed its connection over to streams", asyn
   await server.waitClosed();
 });
 
+test("a read that was given up before startTls() and one begun meanwhile get what comes over TLS", async () => {
+  await talk(
+    async (reader, writer) => {
+      assertEquals(await readText(reader), "STARTTLS");
+      await writer.startTls(serverContext);
+      writer.write("one\n");
+      assertEquals(await readText(reader), "more");
+      writer.write("two\n");
+    },
+    async (reader, writer) => {
+      // The connection's own read stays under way: the handshake takes it over.
+      const signal = AbortSignal.timeout(1);
+      await assertRejects(() => reader.readLine({ signal }), DOMException);
+      writer.write("STARTTLS\n");
+      const started = writer.startTls(ssl, { serverHostname });
+      const line = readText(reader);
+      await started;
+      assertEquals(await line, "one");
+      writer.write("more\n");
+      assertEquals(await readText(reader), "two");
+    },
+  );
+});
+
+test("close() during startTls() sends what was written meanwhile, over TLS", async () => {
+  await talk(
+    async (reader, writer) => {
+      await writer.startTls(serverContext);
+      assertEquals(await readText(reader), "last words");
+      assertEquals(await readText(reader), "");
+    },
+    async (_, writer) => {
+      const started = writer.startTls(ssl, { serverHostname });
+      writer.write("last words\n");
+      writer.close();
+      await started;
+    },
+  );
+});
+
 test("startTls() is refused while a read waits, after the end, and twice at once", async () => {
   await talk(
     async (reader, writer) => {

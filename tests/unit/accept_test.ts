@@ -50,6 +50,9 @@ Deno.test("acceptFrom() reports a lack of descriptors once, waits, and goes on",
   const conn = listener.connect();
   assertStrictEquals(await accepted as unknown, conn);
   assertEquals([listener.accepts, sink.contexts.length], [4, 1]);
+  listener.push(emfile());
+  await turns();
+  assertEquals(sink.contexts.length, 2, "once it had worked again, it is news");
   close();
   await ended;
 });
@@ -72,10 +75,31 @@ Deno.test("acceptFrom() ends when the listener is closed while it accepts", asyn
 });
 
 Deno.test("acceptFrom() ends when somebody else has closed the listener, and says so", async () => {
+  for (const name of ["BadResource", "Interrupted"] as const) {
+    const listener = new FakeListener();
+    const error = new Deno.errors[name]("closed");
+    listener.push(error);
+    const { close, ended, sink } = accepting(listener);
+    assert(await settled(ended), `it goes on behind ${name}`);
+    assertEquals(sink.contexts.map(({ exception }) => exception), [error]);
+    close();
+  }
+});
+
+Deno.test("acceptFrom() accepts no more before what took the last one is ready", async () => {
   const listener = new FakeListener();
-  const error = new Deno.errors.BadResource("closed");
-  listener.push(error);
-  const { ended, sink } = accepting(listener);
+  listener.connect();
+  listener.connect();
+  const ready = Promise.withResolvers<void>();
+  let isClosed = false;
+  const closed = Promise.withResolvers<void>().promise;
+  const ended = acceptFrom(listener, () => isClosed, closed, new Sink(), () => ready.promise);
+  await turns();
+  assertEquals(listener.accepts, 1);
+  ready.resolve();
+  await turns();
+  assertEquals(listener.accepts, 3);
+  isClosed = true;
+  listener.close();
   await ended;
-  assertEquals(sink.contexts.map(({ exception }) => exception), [error]);
 });

@@ -68,6 +68,16 @@ Deno.test("eofReceived() that returns true keeps the connection open for writing
   assertEquals(protocol.calls, ["made", "eof", "lost"]);
 });
 
+Deno.test("eofReceived() that returns true keeps nothing open where there is no half-close", async () => {
+  const protocol = new Recorder();
+  protocol.keepOpen = true;
+  const { carrier } = memoryProtocol(protocol, new MemoryCarrier({ canCloseWrite: false }));
+  carrier.end();
+  await turns(4);
+  assertEquals(protocol.calls, ["made", "eof", "lost"]);
+  assert(carrier.closed);
+});
+
 Deno.test("connectionLost() is told why a read or a write failed", async () => {
   for (const how of ["failReads", "failWrites"] as const) {
     const protocol = new Recorder();

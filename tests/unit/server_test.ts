@@ -69,9 +69,10 @@ Deno.test("maxConnections is never exceeded, over several listeners", async () =
   const late = listeners[0]!.connect();
   await turns();
   server.close();
+  await turns();
+  assert(late.closed, "what waits when the server is closed is closed, too");
   release();
   await server.waitClosed();
-  assert(late.closed, "what waits when the server is closed is closed, too");
   assert(!waiting.some((conn) => conn.reads > 1));
   server.abortClients();
 });
@@ -93,6 +94,8 @@ Deno.test("waitClosed() waits for close() and for the handlers, or for its signa
   release();
   await closed;
   await server.waitClosed();
+  assertStrictEquals(await assertRejects(() => server.waitClosed({ signal })), reason);
+  assertStrictEquals(await assertRejects(() => server.shutdown({ signal })), reason);
 });
 
 Deno.test("serveForever() ends when the server is closed, and closes it by its signal", async () => {
@@ -102,6 +105,7 @@ Deno.test("serveForever() ends when the server is closed, and closes it by its s
   assert(first.isServing());
   first.close();
   await forever;
+  await assertRejects(() => first.serveForever(), Error, "the server is closed");
 
   for (const early of [true, false]) {
     const { server, listener } = scripted();
@@ -111,7 +115,7 @@ Deno.test("serveForever() ends when the server is closed, and closes it by its s
     const serving = server.serveForever({ signal: controller.signal });
     controller.abort(reason);
     assertStrictEquals(await assertRejects(() => serving), reason);
-    assert(listener.closed);
+    assertEquals([listener.accepts, listener.closed], [early ? 0 : 1, true]);
   }
 });
 
@@ -193,6 +197,24 @@ Deno.test("shutdown() closes what goes on after the timeout, and does not wait f
   await server.waitClosed();
 });
 
+for (const timeout of [0, 60_000]) {
+  Deno.test(`shutdown() with a timeout of ${timeout} gives what was written time to be sent`, async () => {
+    const { server, listener, writers, release } = scripted();
+    await server.startServing();
+    const carrier = listener.connect();
+    carrier.credit = 0;
+    await turns();
+    writers[0]!.write("last words");
+    release();
+    const done = server.shutdown({ timeout });
+    // A second there is in any case; with a longer timeout, what is left of it.
+    await new Promise((resolve) => setTimeout(resolve, timeout === 0 ? 20 : 1_100));
+    carrier.allow();
+    await done;
+    assertEquals(carrier.receivedText, "last words");
+  });
+}
+
 Deno.test("shutdown() aborts a connection whose peer takes nothing", async () => {
   const { server, listener, writers, release } = scripted();
   await server.startServing();
@@ -215,6 +237,23 @@ Deno.test("shutdown() whose signal is aborted aborts what is left, and leaves no
   const ending = server.shutdown({ timeout: 60_000, signal: controller.signal });
   await turns();
   assert(!carrier.closed);
+  const reason = new Error("a second Ctrl-C");
+  controller.abort(reason);
+  assertStrictEquals(await assertRejects(() => ending), reason);
+  assert(carrier.closed);
+});
+
+Deno.test("shutdown() whose signal is aborted waits for no peer that takes nothing", async () => {
+  const { server, listener, writers, release } = scripted();
+  await server.startServing();
+  const carrier = listener.connect();
+  carrier.credit = 0;
+  await turns();
+  writers[0]!.write("never sent");
+  release();
+  const controller = new AbortController();
+  const ending = server.shutdown({ timeout: 5_000, signal: controller.signal });
+  assert(!await settled(ending));
   const reason = new Error("a second Ctrl-C");
   controller.abort(reason);
   assertStrictEquals(await assertRejects(() => ending), reason);

@@ -45,6 +45,16 @@ Deno.test("a foreign transport is paused above twice the limit and resumed at th
   assertEquals(transport.calls, ["pause", "resume"]);
 });
 
+Deno.test("a foreign transport is resumed by readInto(), too", async () => {
+  const reader = new StreamReader({ limit: 10 });
+  const transport = new ForeignTransport();
+  reader.setTransport(transport);
+  reader.feedData(new Uint8Array(30));
+  await reader.readInto(new Uint8Array(20));
+  await turns();
+  assertEquals(transport.calls, ["pause", "resume"]);
+});
+
 Deno.test("a foreign transport that tells the end as it is resumed loses no byte", async () => {
   for (const end of ["eofReceived", "connectionLost"] as const) {
     const reader = new StreamReader({ limit: 8 });

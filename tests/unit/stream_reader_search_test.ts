@@ -210,3 +210,22 @@ for (const [name, search] of Object.entries(searches)) {
     assert(often < 10 * once, `searched once it took ${once} ms, searched often ${often} ms`);
   });
 }
+
+Deno.test("readUntil() that waits finds nothing in bytes that another read took", async () => {
+  const reader = fed(100, "\r\n\r");
+  const head = reader.readUntil("\r\n\r\n");
+  assertEquals(text(await reader.readExactly(3)), "\r\n\r");
+  reader.feedData(bytes("\nrest\r\n\r\n"));
+  assertEquals(text(await head), "\nrest\r\n\r\n");
+});
+
+Deno.test("readUntil() that waits misses nothing when another read takes bytes before it", async () => {
+  for (const take of ["readExactly", "readInto"] as const) {
+    const reader = fed(100, "0123456789");
+    const head = reader.readUntil("END");
+    if (take === "readInto") await reader.readInto(new Uint8Array(8));
+    else await reader.readExactly(8);
+    reader.feedData(bytes("END, then much more"));
+    assertEquals(text(await head), "89END");
+  }
+});

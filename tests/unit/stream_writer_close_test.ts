@@ -3,6 +3,7 @@ import { MemoryCarrier } from "../memory_carrier.ts";
 import type { SSLError } from "../../net/tls/errors.ts";
 import { planUpgrade } from "../../net/tls/plan.ts";
 import { Protocol } from "../../net/protocols.ts";
+import { nextTurn } from "../../net/turn.ts";
 import { memoryProtocol, memoryStreams, pattern, settled, text, turns } from "../support.ts";
 
 const reset = new Deno.errors.ConnectionReset("reset by peer");
@@ -84,6 +85,21 @@ Deno.test("close() says goodbye after the last byte", async () => {
   assert(!carrier.halfClosed);
 });
 
+Deno.test("close() while the goodbye behind the peer's end is being said says it no second time", async () => {
+  const carrier = new MemoryCarrier({ canCloseWrite: false });
+  const { reader, writer } = memoryStreams({}, carrier);
+  const left = Promise.withResolvers<void>();
+  let goodbyes = 0;
+  carrier.goodbye = () => (goodbyes++, left.promise);
+  carrier.end();
+  await reader.read();
+  writer.close();
+  await turns();
+  left.resolve();
+  await writer.waitClosed();
+  assertEquals(goodbyes, 1);
+});
+
 Deno.test("close() survives a carrier that was closed by whoever made it", async () => {
   const { carrier, writer } = memoryStreams();
   carrier.close();
@@ -99,9 +115,15 @@ Deno.test("abort() drops what was not sent and closes now", async () => {
   writer.transport.abort();
   writer.transport.abort();
   assert(carrier.closed);
-  assertEquals(carrier.received.length, 10);
+  assertEquals([carrier.received.length, writer.transport.getWriteBufferSize()], [10, 0]);
   assertEquals((await line).length, 0);
   await writer.waitClosed();
+  await assertRejects(() => writer.drain(), Deno.errors.ConnectionReset, "closed");
+});
+
+Deno.test("drain() in the turn of an abort() hears of it", async () => {
+  const { writer } = memoryStreams();
+  writer.transport.abort();
   await assertRejects(() => writer.drain(), Deno.errors.ConnectionReset, "closed");
 });
 
@@ -154,6 +176,30 @@ Deno.test("writeEof() and close() in one turn send everything, then both", async
   assert(carrier.halfClosed && carrier.closed);
 });
 
+Deno.test("writeEof() with nothing to send half-closes once, before close() and behind it", async () => {
+  for (const before of [true, false]) {
+    const { carrier, writer } = memoryStreams();
+    if (before) {
+      writer.writeEof();
+      writer.writeEof();
+      await turns();
+      writer.writeEof();
+    }
+    writer.close();
+    writer.writeEof();
+    await writer.waitClosed();
+    assert(carrier.halfClosed);
+  }
+});
+
+Deno.test("close() half-closes nothing where there is no half-close", async () => {
+  const { carrier, writer } = memoryStreams({}, new MemoryCarrier({ canCloseWrite: false }));
+  writer.write("all");
+  writer.close();
+  await writer.waitClosed();
+  assertEquals([carrier.receivedText, carrier.halfClosed, carrier.closed], ["all", false, true]);
+});
+
 Deno.test("writeEof() is refused where there is no half-close", () => {
   const { writer } = memoryStreams({}, new MemoryCarrier({ canCloseWrite: false }));
   assert(!writer.canWriteEof());
@@ -168,6 +214,20 @@ Deno.test("writeEof() is refused while TLS is about to begin, and the upgrade go
   assertThrows(() => writer.writeEof(), Error, "TLS");
   transport.abort();
   await assertRejects(() => upgrade, Deno.errors.ConnectionAborted);
+});
+
+Deno.test("startTls() is refused after writeEof(), and the connection stays as it was", async () => {
+  const { carrier, reader, writer } = memoryStreams();
+  writer.writeEof();
+  await assertRejects(
+    () => writer.startTls(true, { serverHostname: "localhost", sslHandshakeTimeout: 1_000 }),
+    Error,
+    "startTls() after writeEof()",
+  );
+  carrier.send("answer");
+  carrier.end();
+  assertEquals(text(await reader.read()), "answer");
+  await writer[Symbol.asyncDispose]();
 });
 
 Deno.test("startTls() ends by its signal, or its time, though what was written before can't leave", async () => {
@@ -309,49 +369,69 @@ Deno.test("[Symbol.asyncDispose]() sends everything and waits for the end", asyn
   assert(carrier.closed);
 });
 
+/** Streams, and what their connection ends with: a fresh one, for nobody may have been told it before. */
+type Ended = ReturnType<typeof memoryStreams> & { error: Error };
+
 /** What ends a connection for whom, so that it is told before the writer is disposed of. */
-const tellers: Record<string, (streams: ReturnType<typeof memoryStreams>) => Promise<unknown>> = {
-  "a read that waits": ({ reader, carrier }) => {
+const tellers: Record<string, (streams: Ended) => Promise<unknown>> = {
+  "a read that waits": ({ reader, carrier, error }) => {
     const line = reader.readLine();
-    carrier.failReads(reset);
+    carrier.failReads(error);
     return line;
   },
-  "a later read": async ({ reader, writer, carrier }) => {
-    carrier.failReads(reset);
-    await writer.waitClosed().catch(() => {});
+  "a later read": async ({ reader, writer, carrier, error }) => {
+    carrier.failWrites(error);
+    writer.write("x");
+    await turns(10);
+    assert(carrier.closed);
     return await reader.readExactly(5);
   },
-  "drain() that waits": ({ writer, carrier }) => {
+  "drain() that waits": ({ writer, carrier, error }) => {
     carrier.credit = 0;
     writer.write(pattern(100_000));
     const drained = writer.drain();
-    carrier.failWrites(reset);
+    carrier.failWrites(error);
     return drained;
   },
-  "a later drain()": async ({ writer, carrier }) => {
-    carrier.failWrites(reset);
+  "a later drain()": async ({ writer, carrier, error }) => {
+    carrier.failWrites(error);
     writer.write("x");
     await turns(3);
     await writer.drain();
   },
-  "waitClosed()": ({ writer, carrier }) => {
-    carrier.failReads(reset);
+  "drain() behind the end": async ({ writer, carrier, error }) => {
+    carrier.failWrites(error);
+    writer.write("x");
+    await turns(10);
+    assert(carrier.closed);
+    await writer.drain();
+  },
+  "waitClosed()": ({ writer, carrier, error }) => {
+    carrier.failReads(error);
     return writer.waitClosed();
   },
-  "setException()": ({ reader }) => {
-    reader.setException(reset);
+  "a later waitClosed()": async ({ writer, carrier, error }) => {
+    carrier.failWrites(error);
+    writer.write("x");
+    await turns(10);
+    assert(carrier.closed);
+    await writer.waitClosed();
+  },
+  "setException()": ({ reader, error }) => {
+    reader.setException(error);
     return reader.read();
   },
 };
 
 for (const [name, meet] of Object.entries(tellers)) {
   Deno.test(`[Symbol.asyncDispose]() hides no error of ${name} in a SuppressedError`, async () => {
-    const streams = memoryStreams();
+    const error = new Deno.errors.ConnectionReset("reset by peer");
+    const streams = { ...memoryStreams(), error };
     const thrown = await assertRejects(async () => {
       await using _ = streams.writer;
       await meet(streams);
     });
-    assertStrictEquals(thrown, reset);
+    assertStrictEquals(thrown, error);
     await streams.writer[Symbol.asyncDispose]();
   });
 }
@@ -380,6 +460,17 @@ Deno.test("[Symbol.asyncDispose]() rejects where nobody was told that what was w
   await assertRejects(async () => {
     await using _ = writer;
     writer.write("lost");
+  }, Deno.errors.BrokenPipe);
+});
+
+Deno.test("[Symbol.asyncDispose]() rejects where the end came before, and nobody was told", async () => {
+  const { carrier, writer } = memoryStreams();
+  carrier.failWrites(new Deno.errors.BrokenPipe("gone"));
+  await assertRejects(async () => {
+    await using _ = writer;
+    writer.write("lost");
+    await turns(10);
+    assert(carrier.closed);
   }, Deno.errors.BrokenPipe);
 });
 
@@ -421,24 +512,49 @@ Deno.test("what is saved from a broken connection ends with the peer's EOF, as a
   assert(!reader.atEof());
 });
 
-Deno.test("waitClosed() takes nothing away from what is saved of a broken connection", async () => {
-  const { carrier, reader, writer } = memoryStreams();
-  for (let i = 0; i < 100; i++) carrier.send(pattern(16_384));
-  carrier.failReads(reset);
+Deno.test("what is saved from a broken connection is taken in though reading was paused", async () => {
+  const { carrier, reader, transport, writer } = memoryStreams();
+  transport.pauseReading();
+  carrier.send("413 too large\n");
   carrier.failWrites(new Deno.errors.BrokenPipe("gone"));
   writer.write("x");
-  await turns(3);
+  await assertRejects(() => writer.waitClosed(), Deno.errors.BrokenPipe);
+  assertEquals(text(await reader.readLine()), "413 too large\n");
+});
+
+Deno.test("what is saved from a broken connection may take many turns to come", async () => {
+  const { carrier, reader, writer } = memoryStreams();
+  carrier.failWrites(new Deno.errors.BrokenPipe("gone"));
+  writer.write("x");
+  for (let i = 0; i < 20; i++) {
+    carrier.send("piece ");
+    await nextTurn();
+  }
+  await assertRejects(() => writer.waitClosed(), Deno.errors.BrokenPipe);
+  assertEquals(text(await reader.readExactly(120)), "piece ".repeat(20));
+});
+
+Deno.test("waitClosed() takes nothing away from what is saved of a broken connection", async () => {
+  const { carrier, reader, writer } = memoryStreams();
+  carrier.failWrites(new Deno.errors.BrokenPipe("gone"));
+  writer.write("x");
+  await turns(1);
   const closed = writer.waitClosed();
-  assertEquals((await reader.readExactly(1_638_400)).length, 1_638_400);
+  for (let i = 0; i < 100; i++) carrier.send(pattern(16_384));
+  carrier.failReads(reset);
   await assertRejects(() => closed, Deno.errors.BrokenPipe);
+  assertEquals((await reader.readExactly(1_638_400)).length, 1_638_400);
 });
 
 Deno.test("close() while a broken connection is being read to its end ends it, too", async () => {
-  const { carrier, writer } = memoryStreams();
-  carrier.failWrites(new Deno.errors.BrokenPipe("gone"));
-  writer.write("x");
-  await Promise.resolve();
-  writer.close();
-  await assertRejects(() => writer.waitClosed(), Deno.errors.BrokenPipe);
-  assert(carrier.closed);
+  for (const begun of [true, false]) {
+    const { carrier, writer } = memoryStreams();
+    carrier.failWrites(new Deno.errors.BrokenPipe("gone"));
+    writer.write("x");
+    if (begun) await turns();
+    assertEquals([writer.isClosing(), carrier.closed], [begun, false]);
+    writer.close();
+    await assertRejects(() => writer.waitClosed(), Deno.errors.BrokenPipe);
+    assert(carrier.closed);
+  }
 });

@@ -1,5 +1,9 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { FlowControlMixin } from "../../net/flow_control.ts";
+import { Sender } from "../../net/sender.ts";
+import { StreamWriter } from "../../net/stream_writer.ts";
 import { nextTurn } from "../../net/turn.ts";
+import { MemoryCarrier } from "../memory_carrier.ts";
 import { bytes, memoryStreams, pattern, settled, text, turns } from "../support.ts";
 
 Deno.test("write() leaves within its turn, on its own", async () => {
@@ -15,6 +19,47 @@ Deno.test("write() leaves at once when the reader has to wait", () => {
   writer.write("request");
   reader.readLine();
   assertEquals(carrier.receivedText, "request");
+});
+
+Deno.test("write() above the high-water mark leaves at once", () => {
+  const { carrier, writer } = memoryStreams();
+  writer.write(new Uint8Array(65_536));
+  assertEquals(carrier.received.length, 0);
+  writer.write("x");
+  assertEquals(carrier.received.length, 65_537);
+});
+
+Deno.test("write() that failed is not tried again", async () => {
+  const { carrier, writer } = memoryStreams();
+  let writes = 0;
+  carrier.write = () => (writes++, Promise.reject(new Deno.errors.BrokenPipe("gone")));
+  writer.write("x");
+  await assertRejects(() => writer.waitClosed(), Deno.errors.BrokenPipe);
+  assertEquals(writes, 1);
+});
+
+Deno.test("a Sender that is held sends what was written before, and not a byte more", async () => {
+  for (const underWay of [true, false]) {
+    const carrier = new MemoryCarrier();
+    const [writingPaused, sentAll, sendFailed] = [() => {}, () => {}, () => {}];
+    const sender = new Sender({ carrier, writingPaused, sentAll, sendFailed });
+    carrier.credit = 0;
+    sender.write("in the ");
+    if (underWay) sender.flush();
+    sender.write("clear");
+    const sent = sender.hold();
+    sender.write("secret");
+    carrier.allow(5);
+    assert(!await settled(sent));
+    carrier.allow();
+    await sent;
+    await turns();
+    assertEquals([carrier.receivedText, sender.length], ["in the clear", 6]);
+    sender.release();
+    assertEquals(carrier.receivedText, "in the clearsecret");
+    await turns();
+    await sender.hold(); // Nothing is left to send.
+  }
 });
 
 Deno.test("many writes in one turn become one call to the carrier", async () => {
@@ -108,6 +153,28 @@ Deno.test("drain() ends by its signal, and can be called again", async () => {
   const again = writer.drain();
   carrier.allow();
   await again;
+});
+
+Deno.test("drain() and waitClosed() with an aborted signal reject, whatever the connection's state", async () => {
+  const reason = new Error("enough");
+  const signal = AbortSignal.abort(reason);
+  const { writer, protocol } = memoryStreams();
+  const both = [() => writer.drain({ signal }), () => writer.waitClosed({ signal })];
+  for (const wait of both) assertStrictEquals(await assertRejects(wait), reason);
+  writer.close();
+  await writer.waitClosed();
+  for (const wait of both) assertStrictEquals(await assertRejects(wait), reason);
+  protocol.connectionLost(null);
+});
+
+Deno.test("FlowControlMixin.connectionLost() counts once", async () => {
+  const { transport } = memoryStreams();
+  const protocol = new FlowControlMixin();
+  const writer = new StreamWriter(transport, protocol);
+  protocol.connectionLost(null);
+  protocol.connectionLost(new Error("too late"));
+  await writer.waitClosed();
+  transport.abort();
 });
 
 Deno.test("drain() that waits rejects when the connection is lost", async () => {

@@ -111,3 +111,56 @@ Deno.test("WriteBuffer keeps what another buffer writes out of its pages", () =>
   one.append("more");
   assertEquals([drain(two), drain(one)], [[bytes("two")], [bytes("more")]]);
 });
+
+Deno.test("WriteBuffer.clear() gives back each page once, however often it is called", () => {
+  const buffer = new WriteBuffer();
+  buffer.append(new Uint8Array(4_096));
+  buffer.head(); // It is being sent: what comes next goes to pages of its own.
+  for (let i = 0; i < 3; i++) buffer.append(new Uint8Array(262_144));
+  buffer.clear();
+  buffer.clear();
+  const others = Array.from({ length: 8 }, () => {
+    const other = new WriteBuffer();
+    other.append(new Uint8Array(262_144));
+    return other.head().buffer;
+  });
+  assertEquals(new Set(others).size, others.length, "two buffers share a page");
+  buffer.append("anew");
+  assertEquals(drain(buffer), [bytes("anew")]);
+});
+
+Deno.test("WriteBuffer.append() splits text at the end of a page between characters", () => {
+  for (let room = 0; room < 8; room++) {
+    for (const written of ["é", "€", "😀", "€€", "a😀"]) {
+      const buffer = new WriteBuffer();
+      buffer.append(new Uint8Array(4_096));
+      buffer.head(); // A page that is being sent is not moved to a larger one.
+      buffer.sent(1);
+      buffer.append(new Uint8Array(262_144 - room));
+      buffer.append(written);
+      assertEquals(concat(drain(buffer)).subarray(-bytes(written).length), bytes(written));
+    }
+  }
+});
+
+Deno.test("WriteBuffer gathers into one piece what comes after all was sent, too", () => {
+  const buffer = new WriteBuffer();
+  buffer.append("first");
+  drain(buffer);
+  for (let i = 0; i < 1_000; i++) buffer.append("0123456789");
+  assertEquals(buffer.head().length, 10_000);
+});
+
+Deno.test("WriteBuffer keeps no more than 4 MiB of free pages of a size", () => {
+  const fill = () => {
+    const buffers = Array.from({ length: 20 }, () => new WriteBuffer());
+    const pages = buffers.map((buffer) => {
+      buffer.append(new Uint8Array(262_144));
+      return buffer.head().buffer;
+    });
+    buffers.forEach((buffer) => buffer.sent(262_144));
+    return pages;
+  };
+  const before = new Set(fill());
+  assertEquals(fill().filter((page) => before.has(page)).length, 16);
+});
